@@ -1,0 +1,336 @@
+"""The named cast: who is who, for tests and demo alike; and for tests a small world of its own at every call."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from portal.domain.access import Side
+from portal.domain.base import uuid7
+
+PASSWORD = 'correct-horse-northwind'  # noqa: S105  (meant to be known)
+NORTHWIND, SOUTHGATE = 'Northwind IT', 'Southgate Systems'
+
+Provider = Literal['Northwind IT', 'Southgate Systems']
+
+
+@dataclass(frozen=True)
+class Person:
+    """Of a provider's staff (`staff_role`), or a client in companies (a role by slug)."""
+
+    name: str
+    email: str
+    provider: Provider
+    staff_role: str | None = None
+    companies: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def side(self) -> Side:
+        return 'staff' if self.staff_role else 'client'
+
+
+#: Name and provider by the slug in the address.
+COMPANIES: dict[str, tuple[str, Provider]] = {
+    'acme': ('Acme Dental', NORTHWIND),
+    'bolt': ('Bolt Logistics', NORTHWIND),
+    'bakery': ('Corner Bakery', SOUTHGATE),
+}
+PEOPLE: dict[str, Person] = {
+    'mona': Person('Mona Reyes', 'mona@northwind.example', NORTHWIND, 'MspAdmin'),
+    'tess': Person('Tess Okafor', 'tess@northwind.example', NORTHWIND, 'Technician'),
+    'finn': Person('Finn Lund', 'finn@northwind.example', NORTHWIND, 'Finance'),
+    'ada': Person('Ada Brandt', 'ada@acme.example', NORTHWIND, companies={'acme': 'ClientAdmin'}),
+    'ugo': Person('Ugo Marchetti', 'ugo@acme.example', NORTHWIND, companies={'acme': 'ClientUser'}),
+    'bill': Person('Bill Novak', 'bill@acme.example', NORTHWIND, companies={'acme': 'ClientBilling'}),
+    'bea': Person('Bea Lindqvist', 'bea@bolt.example', NORTHWIND, companies={'bolt': 'ClientAdmin'}),
+    'mel': Person('Mel Duarte', 'mel@both.example', NORTHWIND, companies={'bolt': 'ClientUser', 'acme': 'ClientAdmin'}),
+    'stan': Person('Stan Ito', 'stan@southgate.example', SOUTHGATE, 'MspAdmin'),
+    'cleo': Person('Cleo Haddad', 'cleo@bakery.example', SOUTHGATE, companies={'bakery': 'ClientAdmin'}),
+}
+
+Row = dict[str, Any]
+#: In this order every row finds those it refers to.
+TABLES = (
+    'tenant', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket', 'ticket_participant',
+    'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit',
+)  # fmt: skip
+
+
+def insert(connection: psycopg.Connection[Any], rows: Mapping[str, Sequence[Row]]) -> None:
+    """Rows by table, all in one round trip. The rows of a table have the same columns."""
+    with connection.pipeline():
+        for table in TABLES:
+            if some := rows.get(table):
+                connection.execute(_insertion(table, tuple(some[0])), (json.dumps(some, default=_plain),))
+
+
+@cache
+def _insertion(table: str, columns: tuple[str, ...]) -> sql.Composed:
+    names = sql.SQL(', ').join(map(sql.Identifier, columns))
+    statement = 'insert into {table} ({names}) select {names} from jsonb_populate_recordset(null::{table}, %s::jsonb)'
+    return sql.SQL(statement).format(table=sql.Identifier(table), names=names)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f'\\x{value.hex()}' if isinstance(value, bytes) else str(value)
+
+
+# ---------- for tests ----------
+
+#: Stands in every internal note: no client may ever meet it.
+SECRET = 'spare-fuser-in-the-van'  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Tenant:
+    id: UUID
+    name: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Company:
+    id: UUID
+    tenant_id: UUID
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody signed in, on one side, and as a client in one company."""
+
+    user_id: UUID
+    tenant_id: UUID
+    host: str
+    side: Side
+    company_id: UUID | None
+    slug: str | None
+    name: str
+    email: str
+    role: str
+    cookie: str = field(repr=False)
+
+    @property
+    def token(self) -> bytes:
+        """What the database knows of the session."""
+        return hashlib.sha256(self.cookie.encode()).digest()
+
+    @property
+    def root(self) -> str:
+        return f'/client-portal/{self.slug}' if self.slug else '/msp'
+
+
+@dataclass(frozen=True)
+class Ticket:
+    id: UUID
+    number: int
+
+    @property
+    def label(self) -> str:
+        return f'T-{self.number}'
+
+
+@dataclass(frozen=True)
+class Cast:
+    northwind: Tenant
+    southgate: Tenant
+    acme: Company
+    bolt: Company
+    bakery: Company
+    mona: Member
+    tess: Member
+    finn: Member
+    ada: Member
+    ugo: Member
+    bill: Member
+    bea: Member
+    mel_bolt: Member
+    mel_acme: Member  # the same person and session
+    stan: Member
+    cleo: Member
+    printer: Ticket  # Acme: Ugo's, Ada in copy, a conversation and an internal note; Tess has it
+    payroll: Ticket  # Acme: Ada's, private, nobody in copy
+    salary: Ticket  # Acme: Ugo's, private, Bill in copy
+    calendar: Ticket  # Acme: Ugo's, solved
+    certificate: Ticket  # Acme: Ada's, closed 60 days ago
+    scanners: Ticket  # Bolt: Bea's, new, with an internal note
+    oven: Ticket  # Bakery: Cleo's, with an internal note
+
+    @property
+    def members(self) -> list[Member]:
+        """Everybody; Mel once for each company."""
+        return [value for f in fields(self) if isinstance(value := getattr(self, f.name), Member)]
+
+
+def make(maintenance_conninfo: str) -> Cast:
+    """Two tenants of their own, Northwind IT and Southgate Systems, everybody signed in. As a superuser."""
+    scene = _Scene()
+    northwind, southgate = scene.tenant(NORTHWIND, 'Northwind', 'nw'), scene.tenant(SOUTHGATE, 'Southgate', 'sg')
+    tenants = {NORTHWIND: northwind, SOUTHGATE: southgate}
+    companies = {slug: scene.company(tenants[owner], slug, name) for slug, (name, owner) in COMPANIES.items()}
+    members: dict[str, Member] = {}
+    for key, person in PEOPLE.items():
+        found = scene.person(tenants[person.provider], person, companies)
+        members |= {key if len(found) == 1 else f'{key}_{member.slug}': member for member in found}
+    everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
+    with _connection(maintenance_conninfo).transaction():
+        insert(_connection(maintenance_conninfo), scene.rows)
+    return Cast(northwind=northwind, southgate=southgate, **everything)
+
+
+_kept: dict[str, psycopg.Connection[Any]] = {}
+
+
+def _connection(conninfo: str) -> psycopg.Connection[Any]:
+    """Kept open: to connect anew takes longer than everything else."""
+    if conninfo not in _kept or _kept[conninfo].closed:
+        _kept[conninfo] = psycopg.connect(conninfo, autocommit=True)
+    return _kept[conninfo]
+
+
+def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
+    printer = scene.ticket(m['ugo'], 'Kyocera at reception prints blank pages', 'open', copy=[m['ada']], assignee=m['tess'])
+    scene.comment(printer, m['ugo'], 'The paper comes out **blank**.')
+    scene.comment(printer, m['tess'], 'Does copying on the device itself work?')
+    scene.comment(printer, m['tess'], f'Seen before: {SECRET}', internal=True)
+    scene.comment(printer, m['ugo'], 'Copying works.')
+    scene.around(printer, by=m['tess'], to=m['ugo'])
+    payroll = scene.ticket(m['ada'], 'Access to the payroll folder for the tax adviser', 'open', private=True)
+    scene.comment(payroll, m['ada'], 'Only for Frau Wagenknecht.')
+    salary = scene.ticket(m['ugo'], 'Question about my salary statement', 'waiting_client', private=True, copy=[m['bill']])
+    scene.comment(salary, m['ugo'], 'The attachment does not open.')
+    calendar = scene.ticket(m['ugo'], 'Calendar of room 2 shows nothing', 'solved')
+    scene.comment(calendar, m['ugo'], 'Since this morning.')
+    certificate = scene.ticket(m['ada'], 'Certificate warning when opening the calendar', 'closed', days_ago=60)
+    scene.comment(certificate, m['ada'], 'Is that dangerous?')
+    scanners = scene.ticket(m['bea'], 'Handheld scanners in Halle 4 lose Wi-Fi', 'new', priority='urgent')
+    scene.comment(scanners, m['bea'], 'Every few minutes.')
+    scene.comment(scanners, m['mona'], f'Access point 7. {SECRET}', internal=True)
+    scene.around(scanners, by=m['mona'], to=m['bea'])
+    oven = scene.ticket(m['cleo'], 'The tablet beside the oven is off', 'open', copy=[m['cleo']])
+    scene.comment(oven, m['cleo'], 'It was warm there.')
+    scene.comment(oven, m['stan'], f'Not covered. {SECRET}', internal=True)
+    scene.around(oven, by=m['stan'], to=m['cleo'])
+    return {
+        'printer': printer, 'payroll': payroll, 'salary': salary, 'calendar': calendar, 'certificate': certificate,
+        'scanners': scanners, 'oven': oven,
+    }  # fmt: skip
+
+
+class _Scene:
+    """Collects rows, to be written at once."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {table: [] for table in TABLES}
+        self.now = datetime.now(UTC)
+        self._by_id: dict[UUID, Row] = {}
+
+    def tenant(self, name: str, short_name: str, prefix: str) -> Tenant:
+        tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.test')
+        self._add(
+            'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
+            idle_minutes=480, session_hours=168, reopen_days=14, created_at=self.now - timedelta(days=500),
+        )  # fmt: skip
+        self._add('counter', tenant_id=tenant.id, kind='ticket', value=1000)
+        self._by_id[tenant.id] = self.rows['counter'][-1]
+        self._add('role', id=uuid7(), tenant_id=tenant.id, name='Reader', user_type='client', permissions=['tickets.see'])
+        return tenant
+
+    def company(self, tenant: Tenant, slug: str, name: str) -> Company:
+        company = Company(uuid7(), tenant.id, slug, name)
+        self._add('company', id=company.id, tenant_id=tenant.id, slug=slug, name=name, created_at=self.now)
+        return company
+
+    def person(self, tenant: Tenant, person: Person, companies: Mapping[str, Company]) -> list[Member]:
+        """Signed in. One Member for staff, and for clients one in each company."""
+        me, cookie, user_type = uuid7(), secrets.token_urlsafe(32), 'internal' if person.staff_role else 'client'
+        self._add(
+            'users', id=me, tenant_id=tenant.id, email=person.email, name=person.name, user_type=user_type,
+            staff_role=person.staff_role, theme='auto', mail_off=[], created_at=self.now,
+        )  # fmt: skip
+        self._add('credential', user_id=me, tenant_id=tenant.id, password_hash=_cheap_hash(), changed_at=self.now)
+        self._add('session', token_hash=hashlib.sha256(cookie.encode()).digest(), tenant_id=tenant.id, user_id=me, device='Test',
+                  created_at=self.now, last_seen_at=self.now, expires_at=self.now + timedelta(days=1))  # fmt: skip
+        for slug, role in person.companies.items():
+            self._add('membership', id=uuid7(), tenant_id=tenant.id, user_id=me, company_id=companies[slug].id, role=role,
+                      created_at=self.now)  # fmt: skip
+
+        def member(company: Company | None, role: str) -> Member:
+            place = (company.id, company.slug) if company else (None, None)
+            return Member(me, tenant.id, tenant.host, person.side, *place, person.name, person.email, role, cookie)
+
+        if person.staff_role:
+            return [member(None, person.staff_role)]
+        return [member(companies[slug], role) for slug, role in person.companies.items()]
+
+    def ticket(
+        self, of: Member, subject: str, status: str, *, private: bool = False, priority: str = 'normal',
+        copy: Sequence[Member] = (), assignee: Member | None = None, days_ago: float = 0.1,
+    ) -> Ticket:  # fmt: skip
+        counter, at = self._by_id[of.tenant_id], self.now - timedelta(days=days_ago)
+        counter['value'] += 1
+        ticket = Ticket(uuid7(), counter['value'])
+        where = {'tenant_id': of.tenant_id, 'company_id': of.company_id}
+        self._add(
+            'ticket', **where, id=ticket.id, number=ticket.number, subject=subject, status=status, priority=priority,
+            visibility='private' if private else 'company', requester_id=of.user_id, author_id=of.user_id,
+            assignee_id=assignee.user_id if assignee else None, last_comment_id=None, created_at=at - timedelta(days=1),
+            changed_at=at, closed_at=at if status == 'closed' else None,
+        )  # fmt: skip
+        self._by_id[ticket.id] = self.rows['ticket'][-1]
+        for member in copy:
+            self._add('ticket_participant', **where, ticket_id=ticket.id, user_id=member.user_id, added_by_id=of.user_id,
+                      added_at=at)  # fmt: skip
+        return ticket
+
+    def comment(self, ticket: Ticket, by: Member, body: str, *, internal: bool = False) -> None:
+        row, me = self._by_id[ticket.id], uuid7()
+        self._add('ticket_comment', **self._part(ticket), id=me, author_id=by.user_id, body=body, is_internal=internal,
+                  created_at=row['changed_at'])  # fmt: skip
+        if not internal:
+            row['last_comment_id'] = me
+
+    def around(self, ticket: Ticket, *, by: Member, to: Member) -> None:
+        """One row of everything else that hangs on a ticket."""
+        row, part = self._by_id[ticket.id], self._part(ticket)
+        self._add('ticket_event', **part, id=uuid7(), actor_id=by.user_id, kind='status', before='new', after=row['status'],
+                  is_internal=False, created_at=row['changed_at'])  # fmt: skip
+        self._add(
+            'file', **part, id=uuid7(), comment_id=row['last_comment_id'], author_id=to.user_id, name='page.txt',
+            media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
+            is_internal=False, created_at=row['changed_at'],
+        )  # fmt: skip
+        told = {**part, 'actor_id': by.user_id, 'kind': 'reply', 'created_at': row['changed_at']}
+        self._add('notification', **told, id=uuid7(), user_id=to.user_id)
+        self._add('mail_outbox', **told, id=uuid7(), to_user_id=to.user_id, comment_id=row['last_comment_id'], state='sent',
+                  subject=f'[{ticket.label}] {row["subject"]}', sent_at=self.now)  # fmt: skip
+        self._add(
+            'audit', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], at=row['created_at'],
+            actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
+        )  # fmt: skip
+
+    def _part(self, ticket: Ticket) -> Row:
+        row = self._by_id[ticket.id]
+        return {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'ticket_id': ticket.id}
+
+    def _add(self, table: str, **row: Any) -> None:
+        self.rows[table].append(row)
+
+
+@cache
+def _cheap_hash() -> str:
+    """Of PASSWORD. As cheap as Argon2id can be: nobody has to be kept out of a test."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

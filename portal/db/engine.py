@@ -1,0 +1,110 @@
+"""The pools, one per login role, and the one way to a session: through a context."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg.errors import InvalidAuthorizationSpecification
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session as OrmSession
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.db.server import Cluster
+
+Role = Literal['staff', 'client', 'door', 'worker']
+ROLES: tuple[Role, ...] = ('staff', 'client', 'door', 'worker')
+
+
+class SignedOut(Exception):
+    """The session is over: revoked, expired, or its person may no longer come in here."""
+
+
+class NoContext(Exception):
+    """A transaction without a principal: always a fault in the program."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The portal's connections to one database."""
+
+    cluster: Cluster
+    engines: dict[Role, AsyncEngine]
+
+    def conninfo(self, role: Role) -> str:
+        return self.cluster.conninfo(f'portal_{role}')
+
+    @asynccontextmanager
+    async def work(self, role: Role, enter: str, *key: Any) -> AsyncIterator[AsyncSession]:
+        """One unit of work: one transaction, its context entered at its begin, one commit at its end.
+
+        Raises SignedOut when the context may not be entered (any more).
+        """
+        try:
+            async with AsyncSession(self.engines[role], expire_on_commit=False) as db:
+                db.sync_session.info['enter'] = (enter, key)
+                await _enter(db)
+                yield db
+                await db.commit()
+        except DBAPIError as e:
+            if isinstance(e.orig, InvalidAuthorizationSpecification):
+                raise SignedOut from None
+            raise
+
+    async def ask(self, question: str, **values: Any) -> Any:
+        """A question of the door, which needs no context: first row or None. Retried once on a connection that died."""
+        for last in (False, True):
+            try:
+                async with self.engines['door'].begin() as connection:
+                    return (await connection.execute(text(question), values)).first()
+            except DBAPIError as e:
+                if last or not e.connection_invalidated:
+                    raise
+        raise AssertionError
+
+    async def close(self) -> None:
+        for engine in self.engines.values():
+            await engine.dispose()
+
+
+async def _enter(db: AsyncSession) -> None:
+    """At the door, not at the first query (`after_begin` waits for that): a dead session must not start its handler.
+
+    A connection that died in the pool (server restarted) is replaced here, where nothing has been done yet.
+    """
+    try:
+        await db.connection()
+    except DBAPIError as e:
+        if not e.connection_invalidated:
+            raise
+        await db.rollback()
+        await db.connection()
+
+
+def connect(cluster: Cluster, *, pool_size: int = 5) -> Database:
+    """Nothing is opened here; each pool connects at its first use, on the loop that uses it.
+
+    At most 2 × pool_size connections for each side, half as many for the door, and a few for the worker.
+    """
+
+    def engine(role: Role) -> AsyncEngine:
+        size = pool_size if role in ('staff', 'client') else max(2, pool_size // 2)
+        return create_async_engine(
+            cluster.url(f'portal_{role}'), hide_parameters=True, pool_size=size, max_overflow=size, pool_recycle=1800,
+            pool_timeout=10, connect_args={'options': '-c timezone=UTC', 'connect_timeout': 5},
+        )  # fmt: skip
+
+    return Database(cluster, {role: engine(role) for role in ROLES})
+
+
+@event.listens_for(OrmSession, 'after_begin')  # also fires for AsyncSession, inside its greenlet
+def enter_context(session: OrmSession, transaction: Any, connection: Any) -> None:
+    if transaction.nested:
+        return  # a savepoint stays in the context of its transaction
+    if 'enter' not in session.info:
+        raise NoContext
+    function, key = session.info['enter']
+    places = ', '.join(['%s'] * len(key))
+    connection.exec_driver_sql(f'select app.{function}({places})', key)  # fixed names, never input

@@ -1,0 +1,21 @@
+"""Migrations run as portal_owner, one transaction each, and never wait long for a lock."""
+
+from alembic import context
+from sqlalchemy import NullPool, create_engine, text
+from sqlmodel import SQLModel
+
+import portal.domain.notifications
+import portal.domain.tickets  # noqa: F401  fills the metadata
+
+url = context.config.attributes['url']
+engine = create_engine(url, poolclass=NullPool)  # a pooled connection would keep a template database busy
+with engine.connect() as connection:
+    connection.execute(text("set lock_timeout = '5s'"))
+    connection.execute(text('create schema if not exists migration'))
+    connection.commit()
+    context.configure(
+        connection=connection, target_metadata=SQLModel.metadata, transaction_per_migration=True, compare_type=True,
+        version_table_schema='migration',
+    )  # fmt: skip
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,165 @@
+"""Who may do what: permissions, the built-in roles as one table, and the principal who asks.
+
+A tenant's own roles are rows (`Role`) made of the same permissions. The reach of a client in its company's tickets
+(own and in copy, or all) is decided by TICKETS_SEE_COMPANY and enforced by the row security policies themselves.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel, Text
+
+from portal.domain.base import TENANT, uuid7
+from portal.i18n import L_, Voice
+
+Side = Literal['staff', 'client']
+
+
+class UserType(StrEnum):
+    INTERNAL = 'internal'
+    CLIENT = 'client'
+
+
+class Permission(StrEnum):
+    TICKETS_SEE = 'tickets.see'
+    TICKETS_SEE_COMPANY = 'tickets.see_company'  # a client: all of the company's, not only own and in copy
+    TICKETS_OPEN = 'tickets.open'
+    TICKETS_REPLY = 'tickets.reply'
+    TICKETS_CLOSE = 'tickets.close'
+    TICKETS_WORK = 'tickets.work'  # take, assign, status, priority; internal notes
+    COMPANIES_SEE = 'companies.see'
+    COMPANIES_MANAGE = 'companies.manage'  # add and change companies and their people
+    MONEY_SEE = 'money.see'
+    MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
+    PROFILE_EDIT = 'profile.edit'
+
+
+P = Permission
+_CLIENT = frozenset({P.TICKETS_SEE, P.TICKETS_OPEN, P.TICKETS_REPLY, P.TICKETS_CLOSE, P.PROFILE_EDIT})
+_STAFF = frozenset({P.TICKETS_SEE, P.TICKETS_OPEN, P.TICKETS_REPLY, P.COMPANIES_SEE, P.PROFILE_EDIT})
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    user_type: UserType
+    label: Any
+    permissions: frozenset[Permission]
+
+
+BUILT_IN: dict[str, BuiltIn] = {
+    'ClientUser': BuiltIn(UserType.CLIENT, L_('Client user'), _CLIENT),
+    'ClientBilling': BuiltIn(UserType.CLIENT, L_('Client billing'), _CLIENT | {P.MONEY_SEE}),
+    'ClientAdmin': BuiltIn(UserType.CLIENT, L_('Client admin'), _CLIENT | {P.MONEY_SEE, P.TICKETS_SEE_COMPANY}),
+    'Technician': BuiltIn(UserType.INTERNAL, L_('Technician'), _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE}),
+    'Finance': BuiltIn(UserType.INTERNAL, L_('Finance'), _STAFF | {P.MONEY_SEE}),
+    'MspAdmin': BuiltIn(
+        UserType.INTERNAL,
+        L_('MSP admin'),
+        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.MONEY_SEE, P.MAIL_READ},
+    ),
+}
+
+
+class Role(SQLModel, table=True):
+    """A tenant's own role: a named set of permissions, for one user type."""
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
+    name: str
+    user_type: str
+    permissions: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))
+
+
+class NotAllowed(Exception):
+    """The person's role does not include this."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantCard:
+    """What everybody of a tenant may know of it, signed in or not."""
+
+    id: UUID
+    name: str
+    short_name: str
+    host: str | None = None
+    accent: str | None = None
+    phone: str | None = None
+    phone_hours: str | None = None
+    language: str = 'en'
+    timezone: str = 'UTC'
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyCard:
+    id: UUID
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is looking right now. Made once, at the door, from the session."""
+
+    tenant: TenantCard
+    user_id: UUID
+    name: str
+    email: str
+    side: Side
+    role: str
+    permissions: frozenset[Permission]
+    company: CompanyCard | None = None  # the active one; None for staff
+    companies: tuple[CompanyCard, ...] = ()  # all this login belongs to
+    voice: Voice = field(default_factory=Voice)
+    theme: str = 'auto'
+
+    @property
+    def is_staff(self) -> bool:
+        return self.side == 'staff'
+
+    def may(self, what: Permission) -> bool:
+        return what in self.permissions
+
+    def need(self, what: Permission) -> None:
+        if what not in self.permissions:
+            raise NotAllowed(what)
+
+
+def permissions_of(role: str, own: list[str] | None = None) -> frozenset[Permission]:
+    """Of a built-in role by its name, or of a tenant's own (`own`: the words in its row; unknown ones give nothing)."""
+    if own is not None:
+        return frozenset(P(word) for word in own if word in P)
+    known = BUILT_IN.get(role)
+    return known.permissions if known else frozenset()
+
+
+def role_label(role: str) -> str:
+    return str(BUILT_IN[role].label) if role in BUILT_IN else role
+
+
+Args = ParamSpec('Args')
+Result = TypeVar('Result')
+#: Every verb of the domain and the permission it needs; the access walk of the tests goes over it.
+VERBS: dict[str, Permission] = {}
+
+
+def verb(
+    needs: Permission,
+) -> Callable[[Callable[Concatenate[Any, Principal, Args], Any]], Callable[Concatenate[Any, Principal, Args], Any]]:
+    """A change asked for by a principal: `async def close(db, by, …)`. Without the permission it does not begin."""
+
+    def mark(function: Callable[Concatenate[Any, Principal, Args], Any]) -> Callable[Concatenate[Any, Principal, Args], Any]:
+        VERBS[f'{function.__module__.rsplit(".", 1)[-1]}.{function.__name__}'] = needs
+
+        @functools.wraps(function)
+        async def allowed(db: Any, by: Principal, *args: Args.args, **kwargs: Args.kwargs) -> Any:
+            by.need(needs)
+            return await function(db, by, *args, **kwargs)
+
+        return allowed
+
+    return mark

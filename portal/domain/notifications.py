@@ -1,0 +1,91 @@
+"""What waits under a person's bell."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, text, update
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import Permission, Principal, verb
+from portal.domain.base import TENANT, Moment, now, uuid7
+
+SHOWN = 12
+
+
+class Notification(SQLModel, table=True):
+    """A ticket event for one person."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(
+            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
+        ),
+        Index('notification_newest', 'tenant_id', 'user_id', text('id DESC')),
+        Index('notification_unseen', 'tenant_id', 'user_id', postgresql_where=text('seen_at IS NULL')),
+    )
+    # whoever tells somebody else may not read their bell: no RETURNING
+    __mapper_args__ = {'eager_defaults': False}  # noqa: RUF012
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    user_id: UUID
+    company_id: UUID
+    ticket_id: UUID
+    actor_id: UUID
+    kind: str  # new_ticket, reply, status, note
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+    seen_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line under the bell."""
+
+    kind: str
+    number: int
+    subject: str
+    company_slug: str
+    actor: str
+    at: datetime
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    unseen: int  # exact up to 100
+    lines: list[Told]
+
+
+async def bell(db: AsyncSession, by: Principal) -> Bell:
+    """Only of tickets the person can still see (the join goes through row security)."""
+    from portal.domain.people import Company, User
+    from portal.domain.tickets.model import Ticket
+
+    mine = Notification.user_id == by.user_id
+    query = (
+        select(Notification.kind, Ticket.number, Ticket.subject, Company.slug, User.name, Notification.created_at,
+               Notification.seen_at)
+        .join(Ticket, col(Ticket.id) == Notification.ticket_id)
+        .join(Company, col(Company.id) == Notification.company_id)
+        .join(User, col(User.id) == Notification.actor_id)
+        .where(mine).order_by(col(Notification.id).desc()).limit(SHOWN)
+    )  # fmt: skip
+    lines = [Told(*values[:6], seen=values[6] is not None) for values in await db.exec(query)]
+    unseen = (
+        select(Notification.id)
+        .join(Ticket, col(Ticket.id) == Notification.ticket_id)
+        .where(mine, col(Notification.seen_at).is_(None))
+        .limit(100)
+    )
+    return Bell(len((await db.exec(unseen)).all()), lines)
+
+
+@verb(Permission.TICKETS_SEE)
+async def mark_seen(db: AsyncSession, by: Principal, ticket_id: UUID | None = None) -> None:
+    """All of the person's lines, or those of one ticket, are seen."""
+    change = update(Notification).where(col(Notification.user_id) == by.user_id, col(Notification.seen_at).is_(None))
+    if ticket_id:
+        change = change.where(col(Notification.ticket_id) == ticket_id)
+    await db.exec(change.values(seen_at=now()))

@@ -1,0 +1,288 @@
+"""Tenants, companies, the people in them, and what they chose for themselves.
+
+The table is called `users`, against the rule of singular names: `user` is a reserved word of SQL, and `select * from
+user` silently answers something else.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel, Text, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import BUILT_IN, Permission, Principal, UserType, verb
+from portal.domain.audit import record
+from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
+from portal.domain.mail import Letter, promise
+from portal.i18n import LANGUAGES, _, known_timezone
+
+#: What mail a person may switch off, in the order of the page.
+MAIL_EVENTS = ('new_ticket', 'reply', 'status')
+
+
+class Tenant(SQLModel, table=True):
+    """One MSP."""
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    name: str
+    short_name: str  # as one says it: "Northwind"
+    host: str | None = None  # host name under which this tenant is found
+    accent: str | None = None  # #rrggbb
+    phone: str | None = None
+    phone_hours: str | None = None
+    language: str = 'en'
+    timezone: str = 'UTC'
+    idle_minutes: int = 8 * 60  # a session ends after so long without use
+    session_hours: int = 7 * 24  # and after so long in any case
+    reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class Company(SQLModel, table=True):
+    """A client business of the tenant. `slug` stands in the address."""
+
+    __table_args__ = (UniqueConstraint('tenant_id', 'id'), UniqueConstraint('tenant_id', 'slug'))
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
+    slug: str
+    name: str
+    outside_ref: str | None = None
+    archived_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class User(SQLModel, table=True):
+    """A person who signs in. Passwords are kept elsewhere (`credential`), where only the door's functions reach."""
+
+    __tablename__: str = 'users'  # pyright: ignore
+    __table_args__ = (UniqueConstraint('tenant_id', 'id'), UniqueConstraint('tenant_id', 'email'))
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
+    email: str  # lower case
+    name: str
+    user_type: str
+    staff_role: str | None = None  # of internal users; a client's role is in the membership
+    staff_role_id: UUID | None = None
+    language: str | None = None  # None: the tenant's
+    timezone: str | None = None
+    theme: str = 'auto'
+    mail_off: list[str] = Field(default_factory=list, sa_type=cast(Any, ARRAY(Text)))
+    disabled_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class Membership(SQLModel, table=True):
+    """A client user in a company, with a role: a built-in one by name, or the tenant's own by id.
+
+    Memberships end, they are not deleted: tickets go on naming who asked.
+    """
+
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+        UniqueConstraint('tenant_id', 'company_id', 'user_id'),
+    )
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    user_id: UUID
+    company_id: UUID
+    role: str | None = None
+    role_id: UUID | None = None
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Credential(SQLModel, table=True):
+    """Argon2id hash of a password. No role of the portal can read this table, only the door's definer functions."""
+
+    __table_args__ = (ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),)
+    user_id: UUID = Field(primary_key=True)
+    tenant_id: UUID
+    password_hash: str = Field(sa_type=Words)
+    changed_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class Session(SQLModel, table=True):
+    """A sign-in. Only the SHA-256 of its token is kept. Reached through the door's definer functions alone."""
+
+    __table_args__ = (ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),)
+    token_hash: bytes = Field(primary_key=True)
+    tenant_id: UUID
+    user_id: UUID
+    device: str
+    created_at: datetime = Field(default_factory=now, sa_type=Moment)
+    last_seen_at: datetime = Field(default_factory=now, sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment)
+    revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+# ---------- questions ----------
+
+
+async def members(db: AsyncSession, company_id: UUID) -> list[User]:
+    """Who belongs to the company now, by name. A client sees only its own company's."""
+    belongs = select(Membership.user_id).where(Membership.company_id == company_id, col(Membership.ended_at).is_(None))
+    found = select(User).where(col(User.id).in_(belongs), col(User.disabled_at).is_(None)).order_by(func.lower(User.name))
+    return list(await db.exec(found))
+
+
+async def staff(db: AsyncSession) -> list[User]:
+    found = select(User).where(User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None))
+    return list(await db.exec(found.order_by(func.lower(User.name))))
+
+
+async def companies(db: AsyncSession) -> list[Company]:
+    return list(await db.exec(select(Company).where(col(Company.archived_at).is_(None)).order_by(func.lower(Company.name))))
+
+
+async def company_by_slug(db: AsyncSession, slug: str) -> Company:
+    found = (await db.exec(select(Company).where(Company.slug == slug))).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+# ---------- verbs ----------
+
+_EMAIL = re.compile(r'[^@\s<>"(),:;\\\[\]]+@[^@\s<>"(),:;\\\[\]]+\.[^@\s.<>"(),:;\\\[\]]+')
+
+
+def clean_email(address: str) -> str:
+    """Lower case; raises Wrong(email=…) for what cannot be an address (RFC 5321 length)."""
+    address = unicodedata.normalize('NFKC', address).strip().lower()
+    if len(address) > 254 or not _EMAIL.fullmatch(address):
+        raise Wrong(email=_('This does not look like an e-mail address.'))
+    return address
+
+
+def clean_name(name: str, *, field: str = 'name', most: int = 120) -> str:
+    name = ' '.join(name.split())
+    if not name:
+        raise Wrong(**{field: _('Please enter a name.')})
+    if len(name) > most or any(unicodedata.category(c) == 'Cc' for c in name):
+        raise Wrong(**{field: _('At most {n} letters, please.', n=most)})
+    return name
+
+
+def slug_of(name: str) -> str:
+    plain = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode().lower()
+    return re.sub(r'[^a-z0-9]+', '-', plain).strip('-')[:40].strip('-') or 'company'
+
+
+@verb(Permission.COMPANIES_MANAGE)
+async def add_company(db: AsyncSession, by: Principal, name: str) -> Company:
+    """A slug is made from the name and stays; raises Wrong when the name is taken."""
+    name = clean_name(name)
+    if (await db.exec(select(Company.id).where(func.lower(Company.name) == name.lower()))).first():
+        raise Wrong(name=_('A company of this name is here already.'))
+    stem = slug_of(name)
+    taken = set(await db.exec(select(Company.slug).where(col(Company.slug).startswith(stem, autoescape=True))))
+    slug = next(s for n in range(1, 10_000) if (s := stem if n == 1 else f'{stem}-{n}') not in taken)
+    company = Company(tenant_id=by.tenant.id, name=name, slug=slug)
+    db.add(company)
+    await db.flush()
+    await record(db, 'company.added', company_id=company.id, subject=company.id, name=name)
+    return company
+
+
+@verb(Permission.COMPANIES_MANAGE)
+async def add_person(db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str) -> User:
+    """Adds a person to a company and writes them a letter to set a password.
+
+    Somebody who is known by this address already (in another company of the tenant) gets one more membership.
+    """
+    name, email = clean_name(name), clean_email(email)
+    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
+        raise Wrong(role=_('Choose a role.'))
+    user = (await db.exec(select(User).where(User.email == email))).first()
+    if user and user.user_type != UserType.CLIENT.value:
+        raise Wrong(email=_('This is the address of somebody on your staff.'))
+    known = user is not None
+    if user is None:
+        user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.CLIENT.value)
+        db.add(user)
+        await db.flush()
+    before = (
+        await db.exec(select(Membership).where(Membership.company_id == company.id, Membership.user_id == user.id))
+    ).first()
+    if before and before.ended_at is None:
+        raise Wrong(email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
+    if before:
+        before.ended_at, before.role, before.role_id = None, role, None
+    else:
+        db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=role))
+    await db.flush()
+    await record(db, 'person.added', company_id=company.id, subject=user.id, role=role)
+    await promise(db, [Letter(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
+                              actor_id=by.user_id)])  # fmt: skip
+    return user
+
+
+@verb(Permission.COMPANIES_MANAGE)
+async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_id: UUID) -> None:
+    """Once more the letter to set a password."""
+    if not any(m.id == user_id for m in await members(db, company.id)):
+        raise NotFound
+    await record(db, 'person.welcomed', company_id=company.id, subject=user_id)
+    await promise(db, [Letter(kind='welcome', to_user_id=user_id, company_id=company.id, actor_id=by.user_id)])
+
+
+@verb(Permission.COMPANIES_MANAGE)
+async def change_role(db: AsyncSession, by: Principal, company: Company, user_id: UUID, role: str) -> None:
+    """Takes effect at the next event of every page the person has open."""
+    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
+        raise Wrong(role=_('Choose a role.'))
+    membership = await _membership(db, company, user_id)
+    before, membership.role, membership.role_id = membership.role, role, None
+    await record(db, 'role.changed', company_id=company.id, subject=user_id, before=before or '', after=role)
+
+
+@verb(Permission.COMPANIES_MANAGE)
+async def end_membership(db: AsyncSession, by: Principal, company: Company, user_id: UUID) -> None:
+    """The person no longer belongs to the company; their pages close. What they wrote stays."""
+    membership = await _membership(db, company, user_id)
+    membership.ended_at = now()
+    await record(db, 'person.removed', company_id=company.id, subject=user_id)
+
+
+async def _membership(db: AsyncSession, company: Company, user_id: UUID) -> Membership:
+    asked = select(Membership).where(
+        Membership.company_id == company.id, Membership.user_id == user_id, col(Membership.ended_at).is_(None)
+    )
+    found = (await db.exec(asked)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+THEMES = ('auto', 'light', 'dark')
+
+
+@verb(Permission.PROFILE_EDIT)
+async def change_profile(
+    db: AsyncSession, by: Principal, *, name: str | None = None, language: str | None = None, timezone: str | None = None,
+    theme: str | None = None, mail_off: list[str] | None = None,
+) -> None:  # fmt: skip
+    """What a person chooses for themselves; None leaves a thing as it is."""
+    me = await db.get_one(User, by.user_id)
+    if name is not None:
+        me.name = clean_name(name)
+    if language is not None:
+        if language not in LANGUAGES:
+            raise Wrong(language=_('Choose a language.'))
+        me.language = language
+    if timezone is not None:
+        if not known_timezone(timezone):
+            raise Wrong(timezone=_('Choose a time zone.'))
+        me.timezone = timezone
+    if theme is not None:
+        if theme not in THEMES:
+            raise Wrong(theme=_('Choose light, dark or automatic.'))
+        me.theme = theme
+    if mail_off is not None:
+        me.mail_off = [event for event in MAIL_EVENTS if event in mail_off]

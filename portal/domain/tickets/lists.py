@@ -1,0 +1,222 @@
+"""Questions that answer with many tickets: pages by keyset, search, and counts that wait.
+
+Row security decides what is found; nothing here repeats it, but for the search function of the database, which has to
+(`@@` is not leakproof, see architecture).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import func as sql
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.people import Company, User
+from portal.domain.tickets.model import OPEN_RANKS, Comment, Priority, Status, Ticket, Visibility
+
+PAGE = 25
+SEARCH_MOST = 500
+COUNT_MOST = 100  # counts are exact up to here
+
+Sort = Literal['changed', '-changed', 'number', '-number', 'turn']
+SORTS: tuple[Sort, ...] = ('-changed', 'changed', '-number', 'number', 'turn')
+Group = Literal['open', 'mine', 'theirs', 'away', 'done', 'closed', 'all']
+#: By whose turn it is, as the client sees it: mine = the client acts. Each is a range of queue ranks.
+_RANKS: dict[str, tuple[int, int]] = {
+    'open': (0, OPEN_RANKS), 'theirs': (0, 10), 'away': (10, 20), 'mine': (20, 30), 'done': (30, 40), 'closed': (40, 50),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list: the sort values of the row beside it. In the address as `value~id`."""
+
+    values: tuple[Any, ...]
+    backwards: bool = False
+
+    def text(self) -> str:
+        return '~'.join(v.isoformat() if isinstance(v, datetime) else str(v) for v in self.values)
+
+    @classmethod
+    def parse(cls, text: str, sort: Sort, *, backwards: bool = False) -> 'Cursor | None':
+        """None for what is no cursor of this sort: the list then begins at its beginning."""
+        kinds = {'turn': (int, datetime.fromisoformat, UUID)}.get(sort) or (
+            (datetime.fromisoformat, UUID) if 'changed' in sort else (int,)
+        )
+        parts = text.split('~')
+        if len(parts) != len(kinds):
+            return None
+        try:
+            values = tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
+        except ValueError:
+            return None
+        naive = any(isinstance(v, datetime) and v.tzinfo is None for v in values)
+        too_big = any(isinstance(v, int) and abs(v) > 2**31 - 1 for v in values)
+        return None if naive or too_big else cls(values, backwards)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which tickets, in what order, from where."""
+
+    group: Group = 'open'
+    words: str = ''
+    status: Status | None = None
+    priority: Priority | None = None
+    company_id: UUID | None = None
+    requester_id: UUID | None = None
+    assignee_id: UUID | None = None
+    unassigned: bool = False
+    sort: Sort = '-changed'
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a list."""
+
+    id: UUID
+    number: int
+    subject: str
+    status: Status
+    priority: Priority
+    visibility: Visibility
+    changed_at: datetime
+    queue_rank: int
+    company_id: UUID
+    company: str
+    company_slug: str
+    requester_id: UUID
+    requester: str
+    assignee_id: UUID | None
+    assignee: str | None
+    last_word: str | None  # Markdown of the last comment that clients see
+    last_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    rows: list[Row]
+    newer: Cursor | None
+    older: Cursor | None
+    sort: Sort
+    at_most: bool = field(default=False)  # the search found more than it looks through
+
+
+async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listing:
+    """One page and what lies on either side of it."""
+    narrowed = select(Ticket.id)
+    found: list[UUID] | None = None
+    if where.words:
+        found = list((await db.execute(select(sql.app.search_tickets(where.words, SEARCH_MOST)))).scalars())
+        narrowed = narrowed.where(col(Ticket.id).in_(found))
+    narrowed = _placed(_filtered(narrowed, where), where).limit(most + 1)
+    rows = await _rows(db, narrowed, where.sort)
+    more, backwards = len(rows) > most, bool(where.cursor and where.cursor.backwards)
+    if more:
+        rows = rows[1:] if backwards else rows[:most]
+    before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else where.cursor) else None
+    after = Cursor(_key(rows[-1], where.sort)) if rows and (backwards or more) else None
+    return Listing(rows, before, after, where.sort, at_most=found is not None and len(found) >= SEARCH_MOST)
+
+
+def _filtered(query: Select[Any], where: Where) -> Select[Any]:
+    if where.group != 'all':
+        low, high = _RANKS[where.group]
+        # written into the statement, not bound: only then can partial indexes serve
+        query = query.where(col(Ticket.queue_rank) < literal(high, literal_execute=True))
+        if low:
+            query = query.where(col(Ticket.queue_rank) >= literal(low, literal_execute=True))
+    for column, value in (
+        (Ticket.status, where.status),
+        (Ticket.priority, where.priority),
+        (Ticket.company_id, where.company_id),
+        (Ticket.requester_id, where.requester_id),
+        (Ticket.assignee_id, where.assignee_id),
+    ):
+        if value is not None:
+            query = query.where(col(column) == value)
+    if where.unassigned:
+        query = query.where(col(Ticket.assignee_id).is_(None))
+    return query
+
+
+def _columns(sort: Sort) -> tuple[tuple[Any, ...], bool]:
+    """The columns of an order, and whether it runs downwards."""
+    if sort == 'turn':
+        return (col(Ticket.queue_rank), col(Ticket.changed_at), col(Ticket.id)), False
+    if 'number' in sort:
+        return (col(Ticket.number),), sort.startswith('-')
+    return (col(Ticket.changed_at), col(Ticket.id)), sort.startswith('-')
+
+
+def _placed(query: Select[Any], where: Where) -> Select[Any]:
+    columns, downwards = _columns(where.sort)
+    cursor = where.cursor
+    if cursor:
+        key: ColumnElement[Any] = tuple_(*columns)
+        edge = tuple_(*(literal(v, c.type) for v, c in zip(cursor.values, columns, strict=True)))
+        query = query.where(key < edge if downwards != cursor.backwards else key > edge)
+    if cursor and cursor.backwards:
+        downwards = not downwards
+    return query.order_by(*(c.desc() if downwards else c for c in columns))
+
+
+def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
+    if sort == 'turn':
+        return row.queue_rank, row.changed_at, row.id
+    return (row.number,) if 'number' in sort else (row.changed_at, row.id)
+
+
+async def _rows(db: AsyncSession, ids: Select[Any], sort: Sort) -> list[Row]:
+    """First the ids of the page by one index, then what the page shows of them."""
+    page = ids.cte('page').prefix_with('MATERIALIZED')
+    requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
+    t = Ticket
+    columns, downwards = _columns(sort)
+    query = (
+        select(
+            t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id,
+            Company.name, Company.slug, t.requester_id, requester.name, t.assignee_id, assignee.name,
+            sql.left(Comment.body, 300), speaker.name,
+        )
+        .join(page, page.c.id == t.id)
+        .join(Company, col(Company.id) == t.company_id)
+        .join(requester, col(requester.id) == t.requester_id)
+        .outerjoin(assignee, col(assignee.id) == t.assignee_id)
+        .outerjoin(Comment, col(Comment.id) == t.last_comment_id)
+        .outerjoin(speaker, col(speaker.id) == Comment.author_id)
+        .order_by(*(c.desc() if downwards else c for c in columns))
+    )  # fmt: skip
+    return [Row(*values) for values in (await db.execute(query)).all()]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Each exact up to COUNT_MOST."""
+
+    open: int
+    mine: int  # the client acts
+    theirs: int  # the MSP acts
+    away: int
+    done: int
+    unassigned: int = 0
+    assigned_to_me: int = 0
+    requested_by_me: int = 0
+
+
+async def counts(db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | None = None) -> Counts:
+    def count(where: Where) -> Any:
+        narrowed = _filtered(select(literal(1)).select_from(Ticket), where).limit(literal(COUNT_MOST, literal_execute=True))
+        return select(sql.count()).select_from(narrowed.subquery()).scalar_subquery()
+
+    parts: list[Any] = [count(Where(group=g, company_id=company_id)) for g in ('open', 'mine', 'theirs', 'away', 'done')]
+    if staff:
+        parts += [count(Where(unassigned=True)), count(Where(assignee_id=me)), literal(0)]
+    else:
+        parts += [literal(0), literal(0), count(Where(requester_id=me))]
+    return Counts(*(await db.execute(select(*parts))).one())

@@ -1,0 +1,70 @@
+"""Something is said."""
+
+from datetime import timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import Permission, Principal, verb
+from portal.domain.base import Wrong, now
+from portal.domain.people import Tenant
+from portal.domain.tickets.model import Comment, Status, Ticket, Visibility
+from portal.domain.tickets.opening import open_ticket, wrong_text
+from portal.domain.tickets.telling import tell
+from portal.domain.tickets.working import set_status
+
+
+@verb(Permission.TICKETS_REPLY)
+async def reply(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, then: str | None = None) -> Ticket:
+    """Says something that the client can read; returns the ticket on which it stands.
+
+    A client's reply puts the ticket back with the MSP, also a solved one. On a ticket closed longer ago than the tenant
+    allows it opens a new one that goes on with it. Staff say whose turn it is `then` (a status; by default the client's).
+    """
+    if words := wrong_text(text):
+        raise Wrong(text=words)
+    if ticket.status is Status.CLOSED and await _closed_for_good(db, by, ticket):
+        return await _follow_up(db, by, ticket, text)
+    comment = Comment(
+        tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, author_id=by.user_id, body=text.strip()
+    )
+    db.add(comment)
+    await db.flush()
+    ticket.last_comment_id, ticket.changed_at = comment.id, now()
+    await set_status(db, by, ticket, _status_after(by, ticket, then))
+    await tell(db, by, ticket, 'reply', comment_id=comment.id)
+    return ticket
+
+
+@verb(Permission.TICKETS_WORK)
+async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str) -> None:
+    """An internal note: changes nothing that a client could notice, not even when the ticket changed last."""
+    if words := wrong_text(text):
+        raise Wrong(text=words)
+    comment = Comment(
+        tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, author_id=by.user_id, body=text.strip(),
+        is_internal=True,
+    )  # fmt: skip
+    db.add(comment)
+    await db.flush()
+    await tell(db, by, ticket, 'note', comment_id=comment.id, clients=False, by_mail=False)
+
+
+def _status_after(by: Principal, ticket: Ticket, then: str | None) -> Status:
+    if not by.is_staff:
+        return Status.NEW if ticket.status is Status.NEW else Status.OPEN
+    if then and then in set(Status) and by.may(Permission.TICKETS_WORK):
+        return Status(then)
+    return Status.WAITING_CLIENT
+
+
+async def _closed_for_good(db: AsyncSession, by: Principal, ticket: Ticket) -> bool:
+    tenant = await db.get_one(Tenant, by.tenant.id)
+    return bool(ticket.closed_at and ticket.closed_at < now() - timedelta(days=tenant.reopen_days))
+
+
+async def _follow_up(db: AsyncSession, by: Principal, ticket: Ticket, text: str) -> Ticket:
+    return await open_ticket(
+        db, by, company_id=ticket.company_id, requester_id=ticket.requester_id if by.is_staff else by.user_id,
+        subject=ticket.subject, text=text, priority=ticket.priority.value, follows=ticket,
+        visibility=Visibility(ticket.visibility).value,
+    )  # fmt: skip

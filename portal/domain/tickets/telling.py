@@ -1,0 +1,55 @@
+"""Whom a change on a ticket concerns: a line under their bell, and a letter unless they switched it off.
+
+Never for an internal note, but to staff under their bell. The letter itself is written by a job, which asks again
+whether the person may still see the ticket.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import BUILT_IN, Permission, Principal, UserType
+from portal.domain.mail import Letter, promise
+from portal.domain.notifications import Notification
+from portal.domain.people import User
+from portal.domain.tickets.model import Participant, Ticket
+
+WORKING_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.INTERNAL and Permission.TICKETS_WORK in role.permissions]  # fmt: skip
+
+
+async def tell(
+    db: AsyncSession, by: Principal, ticket: Ticket, kind: str, *, comment_id: UUID | None = None, clients: bool = True,
+    by_mail: bool = True,
+) -> None:  # fmt: skip
+    """`kind` is one of MAIL_EVENTS, or `note`."""
+    people = await _concerned(db, ticket, clients=clients)
+    people.discard(by.user_id)
+    known = list(await db.exec(select(User).where(col(User.id).in_(people), col(User.disabled_at).is_(None))))
+    db.add_all(
+        Notification(user_id=u.id, company_id=ticket.company_id, ticket_id=ticket.id, kind=kind, actor_id=by.user_id)
+        for u in known
+    )
+    if by_mail:
+        await promise(db, [
+            Letter(kind=kind, to_user_id=u.id, actor_id=by.user_id, company_id=ticket.company_id, ticket_id=ticket.id,
+                   comment_id=comment_id)
+            for u in known if kind not in u.mail_off
+        ])  # fmt: skip
+
+
+async def _concerned(db: AsyncSession, ticket: Ticket, *, clients: bool) -> set[UUID]:
+    people: set[UUID] = set()
+    if clients:
+        people |= {ticket.requester_id, *await db.exec(select(Participant.user_id).where(Participant.ticket_id == ticket.id))}
+    return people | set(await _staff_concerned(db, ticket))
+
+
+async def _staff_concerned(db: AsyncSession, ticket: Ticket) -> Iterable[UUID]:
+    """Whoever has it; while nobody has, everyone who works the queue."""
+    if ticket.assignee_id:
+        return [ticket.assignee_id]
+    return await db.exec(
+        select(User.id).where(User.user_type == UserType.INTERNAL.value, col(User.staff_role).in_(WORKING_ROLES))
+    )

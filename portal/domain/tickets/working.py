@@ -1,0 +1,107 @@
+"""Somebody has it; how it stands; that it is over."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import Permission, Principal, UserType, verb
+from portal.domain.audit import record
+from portal.domain.base import Wrong, now
+from portal.domain.people import Tenant, User
+from portal.domain.tickets.model import Event, EventKind, Priority, Status, Ticket
+from portal.domain.tickets.telling import tell
+from portal.i18n import _
+
+
+class AlreadyClosed(Exception):
+    """The ticket is closed."""
+
+
+class ClosedForGood(Exception):
+    """Closed longer ago than the tenant allows to reopen; a reply opens a new ticket."""
+
+
+@verb(Permission.TICKETS_WORK)
+async def take(db: AsyncSession, by: Principal, ticket: Ticket) -> None:
+    await _assign(db, by, ticket, by.user_id)
+
+
+@verb(Permission.TICKETS_WORK)
+async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
+    """To one of the staff, or to nobody."""
+    if to is not None:
+        known = select(User.id).where(
+            User.id == to, User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None)
+        )
+        if not (await db.exec(known)).first():
+            raise Wrong(assignee=_('Choose somebody on your staff.'))
+    await _assign(db, by, ticket, to)
+
+
+async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
+    if ticket.assignee_id == to:
+        return
+    _happened(db, by, ticket, EventKind.ASSIGNEE, str(ticket.assignee_id or ''), str(to or ''))
+    ticket.assignee_id, ticket.changed_at = to, now()
+    if to and ticket.status is Status.NEW:
+        await set_status(db, by, ticket, Status.OPEN)
+    await db.flush()
+
+
+@verb(Permission.TICKETS_WORK)
+async def change_priority(db: AsyncSession, by: Principal, ticket: Ticket, priority: str) -> None:
+    if priority not in set(Priority):
+        raise Wrong(priority=_('Choose a priority.'))
+    if ticket.priority.value == priority:
+        return
+    _happened(db, by, ticket, EventKind.PRIORITY, ticket.priority.value, priority)
+    ticket.priority, ticket.changed_at = Priority(priority), now()
+    await db.flush()
+
+
+@verb(Permission.TICKETS_WORK)
+async def change_status(db: AsyncSession, by: Principal, ticket: Ticket, status: str) -> None:
+    if status not in set(Status):
+        raise Wrong(status=_('Choose a status.'))
+    if await set_status(db, by, ticket, Status(status)):
+        await tell(db, by, ticket, 'status')
+
+
+@verb(Permission.TICKETS_CLOSE)
+async def close(db: AsyncSession, by: Principal, ticket: Ticket) -> None:
+    if ticket.status is Status.CLOSED:
+        raise AlreadyClosed
+    await set_status(db, by, ticket, Status.CLOSED)
+    await tell(db, by, ticket, 'status')
+
+
+@verb(Permission.TICKETS_CLOSE)
+async def reopen(db: AsyncSession, by: Principal, ticket: Ticket) -> None:
+    """A solved or lately closed ticket is open again; nothing happens to one that is open."""
+    if ticket.status not in (Status.SOLVED, Status.CLOSED):
+        return
+    tenant = await db.get_one(Tenant, by.tenant.id)
+    if ticket.closed_at and ticket.closed_at < now() - timedelta(days=tenant.reopen_days):
+        raise ClosedForGood
+    await set_status(db, by, ticket, Status.OPEN)
+    await tell(db, by, ticket, 'status')
+
+
+async def set_status(db: AsyncSession, by: Principal, ticket: Ticket, status: Status) -> bool:
+    """The one place where a status changes; tells whether it did."""
+    if ticket.status is status:
+        await db.flush()
+        return False
+    _happened(db, by, ticket, EventKind.STATUS, ticket.status.value, status.value)
+    before, ticket.status, ticket.changed_at = ticket.status, status, now()
+    ticket.closed_at = now() if status is Status.CLOSED else None
+    await db.flush()
+    await record(db, 'ticket.status', company_id=ticket.company_id, subject=ticket.id, before=before, after=status)
+    return True
+
+
+def _happened(db: AsyncSession, by: Principal, ticket: Ticket, kind: EventKind, before: str, after: str) -> None:
+    db.add(Event(tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, actor_id=by.user_id, kind=kind,
+                 before=before or None, after=after or None))  # fmt: skip

@@ -1,0 +1,115 @@
+"""Letters are written in the recipient's language and sent, with retries; or kept for staff to read while no server is set."""
+
+import logging
+from uuid import UUID
+
+import procrastinate
+from sqlalchemy import func as sql
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal import links
+from portal.domain.base import now
+from portal.domain.mail import Letter, LetterState, promise
+from portal.domain.people import MAIL_EVENTS, Company, Tenant, User
+from portal.domain.tickets import Comment, Ticket
+from portal.domain.tickets.conversation import who_can_see
+from portal.i18n import Voice, known_language, known_timezone, speaking
+from portal.jobs import queue as jobs
+from portal.jobs.queue import queue, work
+from portal.mail.sending import Refused, Unreachable, envelope, send
+from portal.mail.writing import Facts, write
+from portal.markdown import to_html
+from portal.settings import Settings
+
+log = logging.getLogger('portal.mail')
+TRIES = 14  # after 2, 4, 8 … seconds: the last some hours later
+
+
+@queue.task(name='send_letter', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=TRIES, exponential_wait=2))
+async def send_letter(context: procrastinate.JobContext, letter: str, tenant: str) -> None:
+    """Once: whoever comes second finds it sent. The row is locked while the server is spoken to."""
+    try:
+        async with work(context) as db:
+            await _deliver(db, UUID(letter), jobs.surroundings.settings)
+    except (Unreachable, Refused) as e:
+        last = isinstance(e, Refused) or context.job.attempts + 1 >= TRIES
+        async with work(context) as db:
+            row = await db.get_one(Letter, UUID(letter))
+            row.error = str(e)[:200]
+            if last:
+                row.state = LetterState.FAILED
+        log.warning('letter %s: %s%s', letter, e, ', given up' if last else '')
+        if not last:
+            raise
+
+
+async def _deliver(db: AsyncSession, letter_id: UUID, settings: Settings) -> None:
+    letter = (await db.exec(select(Letter).where(Letter.id == letter_id).with_for_update())).first()
+    if letter is None or letter.state is not LetterState.WAITING:
+        return
+    facts = await _facts(db, letter, settings)
+    if facts is None:
+        letter.state = LetterState.DROPPED
+        return
+    with speaking(_voice(facts)):
+        written = write(facts)
+        message = envelope(letter.id, facts, written, settings)
+    letter.subject = written.subject[:400]
+    if settings.smtp is None:
+        letter.state, letter.text, letter.html = LetterState.KEPT, written.text, written.html
+        log.info('letter %s (%s) is kept: no mail server is set', letter.id, letter.kind)
+        return
+    await send(message, settings.smtp)
+    letter.state, letter.sent_at, letter.error = LetterState.SENT, now(), None
+
+
+def _voice(facts: Facts) -> Voice:
+    return Voice(
+        known_language(facts.to.language) or facts.tenant.language, known_timezone(facts.to.timezone) or facts.tenant.timezone
+    )
+
+
+async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts | None:
+    """None when there is nobody any more who may have this letter, or wants it."""
+    to = await db.get(User, letter.to_user_id)
+    tenant = await db.get_one(Tenant, letter.tenant_id)
+    if to is None or to.disabled_at or letter.kind in to.mail_off:
+        return None
+    ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
+    if letter.kind in MAIL_EVENTS and (ticket is None or not await _may_read(db, to, ticket)):
+        return None
+    comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
+    origin = links.origin_of(tenant.host, settings)
+    link, hours = await _link(db, letter, tenant, to, origin, settings)
+    return Facts(
+        letter.kind, to, tenant, origin,
+        actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
+        company=await db.get(Company, letter.company_id) if letter.company_id else None,
+        ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
+    )  # fmt: skip
+
+
+async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:
+    """Asked when the letter is sent: between promise and sending somebody may have left the company."""
+    return to.user_type == 'internal' or to.id in {person.id for person in await who_can_see(db, ticket)}
+
+
+async def _link(
+    db: AsyncSession, letter: Letter, tenant: Tenant, to: User, origin: str, settings: Settings
+) -> tuple[str, int]:  # fmt: skip
+    if letter.kind not in ('welcome', 'password_reset', 'many_failures'):
+        return '', 0
+    kind: links.Kind = 'welcome' if letter.kind == 'welcome' else 'reset'
+    mark = (await db.exec(select(sql.app.password_mark(tenant.id, to.id)))).one()
+    token = links.password_token(settings, tenant.id, to.id, kind, mark)
+    return f'{origin}/auth/password-reset/set-new-password?token={token}', links.AGES[kind] // 3600
+
+
+@queue.task(name='reset_asked', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2))
+async def reset_asked(context: procrastinate.JobContext, user_type: str, email: str, kind: str, tenant: str) -> None:
+    """Somebody asked for a new password. Only here is looked up whether there is such a person."""
+    async with work(context) as db:
+        found = select(User).where(User.email == email, User.user_type == user_type, col(User.disabled_at).is_(None))
+        if user := (await db.exec(found)).first():
+            await promise(db, [Letter(tenant_id=user.tenant_id, kind=kind, to_user_id=user.id)])

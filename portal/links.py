@@ -1,0 +1,51 @@
+"""Addresses that are built from settings and the tenant, never from a request; and the signed links that letters carry."""
+
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from portal.settings import Settings
+
+Kind = Literal['reset', 'welcome']
+AGES: dict[str, int] = {'reset': 30 * 60, 'welcome': 7 * 24 * 3600}  # seconds
+
+
+def origin_of(host: str | None, settings: Settings) -> str:
+    """scheme://host[:port] at which people find the tenant of this host name."""
+    ours = urlsplit(settings.origin)
+    if not host:
+        return settings.origin
+    port = f':{ours.port}' if ours.port else ''
+    return f'{ours.scheme}://{host}{port}'
+
+
+def _serializer(settings: Settings, mark: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings.secret, salt=f'password|{mark}')
+
+
+def password_token(settings: Settings, tenant: UUID, user: UUID, kind: Kind, mark: str) -> str:
+    """For a link to set a password. `mark` is a digest of the present one, so that the link dies when it was used."""
+    return str(_serializer(settings, mark).dumps([str(tenant), str(user), kind]))
+
+
+def read_unproven(settings: Settings, token: str) -> tuple[UUID, UUID] | None:
+    """Whose token it claims to be: to look up the mark with which it can be proven."""
+    try:
+        _ok, payload = _serializer(settings, '').loads_unsafe(token[:2000])
+        tenant, user, _kind = payload
+        return UUID(tenant), UUID(user)
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def is_good(settings: Settings, token: str, mark: str) -> bool:
+    """Made by us, for this mark, and not too old."""
+    try:
+        serializer = _serializer(settings, mark)
+        payload: Any = serializer.loads(token)
+        serializer.loads(token, max_age=AGES[payload[2]])
+    except (BadData, KeyError, IndexError, TypeError):
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""Live updates: one listener per process; a committed change wakes the screens that show it.
+
+Notifications carry ids only; whoever is woken reads anew as its own principal. A subscription belongs to a screen and ends
+with it, not with the browser's tab.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import psycopg
+from nicegui import Client, background_tasks, ui
+
+from portal import i18n
+from portal.guard import leave, over
+from portal.visit import visit_of
+
+log = logging.getLogger('portal.live')
+Wake = Callable[[], Awaitable[None]]
+_screens: dict[str, set['Subscription']] = defaultdict(set)
+
+
+class Subscription:
+    """Calls `wake` when something about a topic was committed, until it is closed. A burst becomes one reading."""
+
+    def __init__(self, place: ui.element, wake: Wake, *topics: str) -> None:
+        self.place, self.wake, self.topics, self.due, self.again = place, wake, topics, False, False
+        for topic in topics:
+            _screens[topic].add(self)
+
+    def ring(self) -> None:
+        if self.due:
+            self.again = True
+        elif not self.place.is_deleted:
+            self.due = True
+            background_tasks.create(self._answer(), name='live', context=self.place.default_slot)
+
+    async def _answer(self) -> None:
+        if owner := visit_of(self.place.client):
+            i18n.speak(owner.by.voice)
+        try:
+            while not self.place.is_deleted:
+                self.again = False
+                await self.wake()
+                if not self.again:
+                    break
+        finally:
+            self.due = False
+
+    def close(self) -> None:
+        for topic in self.topics:
+            _screens[topic].discard(self)
+            if not _screens[topic]:
+                del _screens[topic]
+
+
+def subscribers() -> int:
+    """How many subscriptions there are, for tests and metrics."""
+    return sum(len(each) for each in _screens.values())
+
+
+async def heard(topic: str) -> None:
+    kind, _sep, key = topic.partition(':')
+    if kind in ('session', 'person'):
+        for client in list(Client.instances.values()):
+            owner = visit_of(client)
+            if owner and kind == 'session' and owner.token.hex() == key:
+                await leave(client, over(client))
+            elif owner and kind == 'person' and str(owner.by.user_id) == key:
+                await leave(client, client.request.url.path)  # what they may do has changed: the page loads anew
+    for screen in list(_screens.get(topic, ())):
+        screen.ring()
+
+
+async def listen(conninfo: str) -> None:
+    """Runs for ever; after a lost connection everything shown is read again, since notifications were missed."""
+    first = True
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+                await connection.execute('listen live')
+                if not first:
+                    log.info('listening again')
+                    for screen in {s for screens in _screens.values() for s in screens}:
+                        screen.ring()
+                first = False
+                async for notification in connection.notifies():
+                    try:
+                        await heard(notification.payload)
+                    except Exception:
+                        log.exception('a live update failed')
+        except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+            log.warning('the listener lost the database: %s', type(e).__name__)
+            await asyncio.sleep(1)

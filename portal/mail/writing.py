@@ -1,0 +1,140 @@
+"""A letter in words: subject, text and HTML, in the language of whoever gets it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from portal import i18n
+from portal.domain.people import Company, Tenant, User
+from portal.domain.tickets import Comment, Status, Ticket
+from portal.domain.tickets.words import status_words
+from portal.i18n import _, _m
+
+TEMPLATES = Path(__file__).parent / 'templates'
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    environment.globals.update(_=_, _m=_m, _n=i18n._n)  # pyright: ignore[reportPrivateUsage]
+    return environment
+
+
+_text, _html = _environment(autoescape=False), _environment(autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a letter speaks of."""
+
+    kind: str
+    to: User
+    tenant: Tenant
+    origin: str  # of the portal, as the recipient finds it
+    actor: User | None = None
+    company: Company | None = None
+    ticket: Ticket | None = None
+    comment: Comment | None = None
+    comment_html: Any = None  # Markup
+    link: str = ''  # to set a password
+    hours: int = 0  # that the link lives
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def write(facts: Facts) -> Written:
+    """In the voice that is set (`i18n.speaking`)."""
+    values: dict[str, Any] = {
+        'facts': facts, 'subject': subject(facts), 'title': title(facts), 'paragraphs': paragraphs(facts), 'button': _button(facts),
+        'href': _href(facts), 'language': 'en' if i18n.voice().language == i18n.PSEUDO else i18n.voice().language,
+        'quoted': facts.comment.body if facts.comment else '', 'off_href': f'{_root(facts)}/settings' if facts.ticket else '',
+    }  # fmt: skip
+    text = _text.get_template('letter.txt').render(values)
+    return Written(subject(facts), text, _html.get_template('letter.html').render(values))
+
+
+def subject(facts: Facts) -> str:
+    match facts.kind:
+        case 'welcome' | 'welcome_again':
+            return _('Your access to the client portal of {msp}', msp=facts.tenant.name)
+        case 'password_reset':
+            return _('Set a new password for the portal of {msp}', msp=facts.tenant.name)
+        case 'many_failures':
+            return _('Somebody tries to sign in as you')
+        case _:
+            assert facts.ticket
+            return f'[{facts.ticket.label}] {facts.ticket.subject}'
+
+
+def title(facts: Facts) -> str:
+    actor = facts.actor.name if facts.actor else facts.tenant.name
+    match facts.kind:
+        case 'new_ticket':
+            return _('{name} opened a ticket', name=actor)
+        case 'reply':
+            return _('{name} replied', name=actor)
+        case 'status':
+            assert facts.ticket
+            mine = 'staff' if facts.to.user_type == 'internal' else 'client'
+            words = status_words(Status(facts.ticket.status), mine, facts.tenant.short_name)
+            return _('{name} changed the ticket: {status}', name=actor, status=words)
+        case _:
+            return subject(facts)
+
+
+def paragraphs(facts: Facts) -> list[str]:
+    company = facts.company.name if facts.company else ''
+    match facts.kind:
+        case 'welcome':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{msp} has set up access to its client portal for you, for {company}. There you ask for help and follow it.',
+                  msp=facts.tenant.name, company=company),
+                _('Choose a password to come in. The link works for {days} days.', days=facts.hours // 24),
+            ]  # fmt: skip
+        case 'welcome_again':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you now also belong to {company} in the client portal of {msp}. Your password stays the same.',
+                  company=company, msp=facts.tenant.name),
+            ]  # fmt: skip
+        case 'password_reset':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('somebody, probably you, asked for a new password. The link works for 30 minutes, and once.'),
+                _('If it was not you, you need not do anything: your password stays as it is.'),
+            ]
+        case 'many_failures':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('somebody has tried many times to sign in with your address and a wrong password. They did not come in.'),
+                _('If that was you, set a new password here. The link works for 30 minutes.'),
+            ]
+        case _:
+            return []
+
+
+def _root(facts: Facts) -> str:
+    if facts.to.user_type == 'internal':
+        return f'{facts.origin}/msp'
+    return f'{facts.origin}/client-portal' + (f'/{facts.company.slug}' if facts.company else '')
+
+
+def _href(facts: Facts) -> str:
+    if facts.link:
+        return facts.link
+    return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
+
+
+def _button(facts: Facts) -> str:
+    if facts.ticket:
+        return _('Read and reply')
+    return _('Go to the portal') if facts.kind == 'welcome_again' else _('Set a password')

@@ -1,0 +1,32 @@
+"""The client's side: its screens, its navigation, and the numbers in it."""
+
+from typing import Any
+
+from portal.domain.access import Permission
+from portal.domain.tickets import counts
+from portal.i18n import L_
+from portal.pages import gallery, settings
+from portal.pages.client import home, new_ticket, ticket, tickets
+from portal.pages.frame import Place, SideSpec
+from portal.settings import Settings
+from portal.visit import Visit
+
+PLACES = (
+    Place('home', L_('Home'), '', 'house', Permission.TICKETS_SEE),
+    Place('tickets', L_('Tickets'), '/tickets', 'messages-square', Permission.TICKETS_SEE, L_('Help'), count='open'),
+    Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
+)
+SCREENS = (*home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS)
+
+
+def spec(portal: Settings) -> SideSpec:
+    screens = SCREENS + (gallery.SCREENS if portal.demo else ())
+    return SideSpec(screens, PLACES, ('home', 'tickets', 'settings'), _numbers, _topics)
+
+
+async def _numbers(db: Any, visit: Visit) -> dict[str, int]:
+    return {'open': (await counts(db, visit.by.user_id, staff=False)).open}
+
+
+def _topics(visit: Visit) -> tuple[str, ...]:
+    return (f'tickets:{visit.by.company.id}',) if visit.by.company else ()

@@ -1,0 +1,200 @@
+"""The live page of both sides: the frame with navigation, bar and bell, and the stage in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import Client, ui
+
+from portal import i18n
+from portal.components import assets, frame
+from portal.components.frame import Call, FrameData, NavGroup, NavItem, Notice, Person, Primary, Theme
+from portal.components.island import Act, Island
+from portal.components.render import render
+from portal.components.shell import first_paint
+from portal.components.theme import accent_css
+from portal.components.values import MenuItem, Text
+from portal.db.engine import SignedOut
+from portal.domain import notifications
+from portal.domain.access import Permission, role_label
+from portal.guard import leave, over
+from portal.i18n import _, _m, _n
+from portal.live import Subscription
+from portal.pages.screens import Screen, Screens, reference
+from portal.visit import Visit, theme, visit
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the navigation. `label` is translated when shown; `count` names a number of `Counter`."""
+
+    key: str
+    label: Any
+    path: str
+    icon: str
+    needs: Permission
+    group: Any = ''
+    count: str = ''
+
+
+@dataclass(frozen=True)
+class SideSpec:
+    """What one side of the portal consists of."""
+
+    screens: tuple[Screen, ...]
+    places: tuple[Place, ...]
+    bottom: tuple[str, ...]
+    counts: Callable[[Any, Visit], Any]  # (db, visit) → numbers by name
+    topics: Callable[[Visit], tuple[str, ...]]  # what changes the numbers
+    new_path: str = '/tickets/new'
+
+
+class page(ui.page):  # noqa: N801  (as NiceGUI names its own)
+    """A page in the visitor's language and theme; `<html>` gets the attributes that our stylesheet reads."""
+
+    def resolve_language(self) -> Any:
+        return {'de': 'de'}.get(i18n.voice().language, 'en-US')
+
+    def resolve_dark(self) -> bool | None:
+        return {'light': False, 'dark': True}.get(theme.get())
+
+
+class Page:
+    """One open page of somebody."""
+
+    def __init__(self, spec: SideSpec) -> None:
+        self.spec, self.visit = spec, visit()
+        self.client: Client = ui.context.client
+        self.current: str | None = None
+        self.primary: Primary | None = None
+        self.numbers: dict[str, int] = {}
+        self.bell = notifications.Bell(0, [])
+        self.search = ''
+
+    async def show(self) -> None:
+        request = self.client.request
+        self._head()
+        try:
+            await self._read()
+        except SignedOut:
+            await leave(self.client, over(self.client))
+            return
+        query = f'?{request.url.query}' if request.url.query else ''
+        with self.client.layout:
+            self.root = ui.element('div').classes('frame')
+            with self.root:
+                self.skip = Island(frame.skip_link(), classes='through')
+                self.nav = Island(frame.nav(self._data()), self._act, classes='through')
+                with ui.element('div').classes('main'):
+                    self.bar = Island(frame.topbar(self._data()), self._act, classes='through')
+                    with ui.element('main').classes('page') as main:
+                        main.props['id'] = 'main'
+                        screens = Screens(self.spec.screens, self.visit, self._moved, self._set_primary)
+                        await screens.first(request.url.path + query)
+                self.bottom = Island(frame.bottombar(self._data()), self._act, classes='through')
+                self.overlays = Island(render('overlays.html', staff=self.visit.by.is_staff), classes='through')
+        self._refresh()
+        ui.add_body_html(str(first_paint(self.root)))
+        subscription = Subscription(self.root, self._woken, f'bell:{self.visit.by.user_id}', *self.spec.topics(self.visit))
+        self.client.on_delete(subscription.close)
+
+    def _head(self) -> None:
+        by = self.visit.by
+        forced = f' data-theme="{by.theme}"' if by.theme in ('light', 'dark') else ''
+        self.client.request.state.html = f' data-side="{by.side}"{forced}'
+        accent = accent_css(by.tenant.accent, by.side) if by.tenant.accent and not by.is_staff else ''
+        preload = ''.join(f'<link rel="preload" href="{url}" as="font" type="font/woff2" crossorigin>' for url in assets.preloads)
+        ui.add_head_html(
+            f'<link rel="stylesheet" href="{assets.url("app.css")}">{preload}'
+            f'<script src="{assets.url("app.js")}" defer></script>' + (f'<style>{accent}</style>' if accent else '')
+        )
+
+    async def _read(self) -> None:
+        async with self.visit.work() as db:
+            self.numbers = await self.spec.counts(db, self.visit)
+            self.bell = await notifications.bell(db, self.visit.by)
+
+    async def _woken(self) -> None:
+        try:
+            await self._read()
+        except SignedOut:
+            return await leave(self.client, over(self.client))
+        except Exception as e:
+            reference(e, 'frame')
+            return None
+        self._refresh()
+
+    def _moved(self, screen: Screen | None) -> None:
+        self.current = screen.key if screen else None
+
+    def _set_primary(self, primary: Primary | None) -> None:
+        self.primary = primary
+        self._refresh()
+
+    def _refresh(self) -> None:
+        data = self._data()
+        self.nav.set(frame.nav(data))
+        self.bar.set(frame.topbar(data))
+        if hasattr(self, 'bottom'):
+            self.bottom.set(frame.bottombar(data))
+
+    async def _act(self, act: Act) -> None:
+        if act.name == 'notices-read':
+            try:
+                async with self.visit.work() as db:
+                    await notifications.mark_seen(db, self.visit.by)
+            except SignedOut:
+                await leave(self.client, over(self.client))
+
+    def _data(self) -> FrameData:
+        by, root = self.visit.by, self.visit.root
+        company = None
+        if by.company:
+            others = tuple(
+                MenuItem(c.name, href=f'/client-portal/{c.slug}', icon='building-2', current=c.id == by.company.id)
+                for c in by.companies if len(by.companies) > 1
+            )  # fmt: skip
+            company = frame.Company(by.company.name, others=others)
+        look: Theme = 'light' if by.theme == 'light' else 'dark' if by.theme == 'dark' else 'auto'
+        return FrameData(
+            side=by.side, msp=by.tenant.name, home_href=root, groups=self._groups(), company=company,
+            person=Person(by.name, role_label(by.role), (MenuItem(_('Profile and notifications'), href=f'{root}/settings', icon='settings-2'),)),
+            search_action=f'{root}/tickets', sign_out_action='/auth/signout', theme_action='/me/theme', language_action='/me/language',
+            call=Call(by.tenant.phone, by.tenant.phone_hours or '') if by.tenant.phone and not by.is_staff else None,
+            bell=frame.Bell(self.bell.unseen, tuple(self._notice(told) for told in self.bell.lines)),
+            primary=self.primary or self._usual_primary(), theme=look, language=by.voice.language, bottom=self.spec.bottom,
+        )  # fmt: skip
+
+    def _usual_primary(self) -> Primary | None:
+        if not self.visit.may(Permission.TICKETS_OPEN):
+            return None
+        return Primary(_('New ticket'), href=self.visit.root + self.spec.new_path, icon='plus')
+
+    def _groups(self) -> tuple[NavGroup, ...]:
+        groups: dict[str, list[NavItem]] = {}
+        for place in self.spec.places:
+            if not self.visit.may(place.needs):
+                continue
+            count = self.numbers.get(place.count) or None
+            groups.setdefault(str(place.group), []).append(
+                NavItem(place.key, str(place.label), self.visit.root + place.path, place.icon, count=count,
+                        count_label=_('open') if count else None, current=place.key == self.current)
+            )  # fmt: skip
+        return tuple(NavGroup(tuple(items), label) for label, items in groups.items())
+
+    def _notice(self, told: notifications.Told) -> Notice:
+        root = '/msp' if self.visit.by.is_staff else f'/client-portal/{told.company_slug}'
+        words: dict[str, Text] = {
+            'new_ticket': _m('<b>{name}</b> opened T-{number}', name=told.actor, number=told.number),
+            'reply': _m('<b>{name}</b> replied on T-{number}', name=told.actor, number=told.number),
+            'status': _m('<b>{name}</b> changed T-{number}', name=told.actor, number=told.number),
+            'note': _m('<b>{name}</b> wrote a note on T-{number}', name=told.actor, number=told.number),
+        }
+        return Notice(
+            words.get(told.kind, ''), f'{root}/tickets/T-{told.number}', told.at, text=told.subject, unread=not told.seen,
+            icon='eye-off' if told.kind == 'note' else 'messages-square', key=str(told.number),
+        )  # fmt: skip
+
+
+def open_tickets(n: int) -> str:
+    return _n('{n} open ticket', '{n} open tickets', n)

@@ -1,0 +1,235 @@
+"""Moving between screens inside one page: each is guarded, and its troubles have a face.
+
+A `Screen` states its address and the permission it needs; the tables of both sides feed navigation, routing and the walk of
+the tests over everything. A screen's builder gets a `Here`: who looks, at what address, and what it may do with the page.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from nicegui import Client, background_tasks, ui
+from sqlalchemy.exc import DBAPIError
+
+from portal import i18n
+from portal.components.frame import Primary
+from portal.components.island import Act, Island
+from portal.components.render import macro
+from portal.components.stage import Stage
+from portal.components.values import Action, Text
+from portal.db.engine import SignedOut
+from portal.domain.access import NotAllowed, Permission
+from portal.domain.base import NotFound
+from portal.guard import leave, over
+from portal.i18n import _
+from portal.live import Subscription, Wake
+from portal.visit import Visit
+
+log = logging.getLogger('portal.pages')
+FIRST_PAINT = 1.0  # seconds: what is not read by then arrives over the websocket (NiceGUI gives up at 3)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`path` is below the side's root; `{name}` stands for one part of it."""
+
+    path: str
+    build: Callable[['Here'], Awaitable[None]]
+    needs: Permission
+    key: str  # of the place in the navigation that is marked
+
+    def match(self, path: str) -> dict[str, str] | None:
+        found = re.fullmatch(re.sub(r'\{(\w+)\}', r'(?P<\1>[^/]+)', self.path), path)
+        return found.groupdict() if found else None
+
+
+@dataclass
+class Here:
+    """What a screen works with."""
+
+    visit: Visit
+    place: ui.element
+    stage: Stage
+    path: str  # below the root
+    parts: Mapping[str, str]
+    query: dict[str, str]
+    set_primary: Callable[[Primary | None], None]
+    subscriptions: list[Subscription] = field(default_factory=list[Subscription])
+    status: int = 200
+
+    @property
+    def root(self) -> str:
+        return self.visit.root
+
+    def url(self, path: str = '', **query: str | None) -> str:
+        """An address of this side."""
+        kept = {name: value for name, value in query.items() if value}
+        return self.root + path + (f'?{urlencode(kept)}' if kept else '')
+
+    def title(self, title: str) -> None:
+        ui.page_title(f'{title} · {self.visit.by.company.name if self.visit.by.company else self.visit.by.tenant.name}')
+
+    def island(self, html: Any, on_act: Callable[[Act], Any] | None = None, **more: Any) -> Island:
+        """HTML where the screen is being built; what goes wrong in `on_act` becomes words for the person."""
+
+        async def careful(act: Act) -> None:
+            assert on_act is not None
+            try:
+                result = on_act(act)
+                if isinstance(result, Awaitable):
+                    await result
+            except Exception as e:
+                await self.trouble(e)
+
+        return Island(html, careful if on_act else None, **more)
+
+    def wakes(self, wake: Wake, *topics: str) -> None:
+        """Calls `wake` after committed changes to these topics, while the screen stands."""
+
+        async def careful() -> None:
+            try:
+                await wake()
+            except Exception as e:
+                await self.trouble(e, quietly=True)
+
+        self.subscriptions.append(Subscription(self.place, careful, *topics))
+
+    def address(self, *, replace: bool = False, **query: str | None) -> None:
+        """The same screen shows something else now."""
+        self.query = {name: value for name, value in query.items() if value}
+        self.stage.address(self.url(self.path, **query), replace=replace)
+
+    def go(self, path: str) -> None:
+        self.stage.lead_to(path)
+
+    def say(self, words: str, *, bad: bool = False) -> None:
+        self.stage.say(words, bad=bad)
+
+    async def trouble(self, error: Exception, *, quietly: bool = False) -> None:
+        """What an action could not do, said in a toast; what was typed stays. A reading in the background fails quietly."""
+        if isinstance(error, SignedOut):
+            await leave(self.stage.client, over(self.stage.client))
+        elif isinstance(error, NotAllowed):
+            self.say(_('Your role does not include this.'), bad=True)
+        elif isinstance(error, NotFound):
+            if not quietly:
+                self.say(_('It is not there any more.'), bad=True)
+        else:
+            number = reference(error, self.path)
+            if quietly:
+                return
+            if isinstance(error, DBAPIError | OSError):
+                self.say(_('The database cannot be reached right now. Nothing was lost; please try again. ({number})', number=number), bad=True)
+            else:
+                self.say(_('Something failed. What you typed is still here. ({number})', number=number), bad=True)
+
+    def close(self) -> None:
+        for subscription in self.subscriptions:
+            subscription.close()
+
+
+def reference(error: Exception, path: str) -> str:
+    """A number that is on screen and in the log; no text of the error reaches the browser, no data of people the log."""
+    number = secrets.token_hex(4)
+    log.error('%s: %s at %s', number, type(error).__name__, re.sub(r'\d+', 'N', path), exc_info=error)
+    return number
+
+
+class Screens:
+    """One page's screens: builds what the address asks for, and leaves the one before."""
+
+    def __init__(self, table: tuple[Screen, ...], visit: Visit, moved: Callable[[Screen | None], None],
+                 set_primary: Callable[[Primary | None], None]) -> None:  # fmt: skip
+        self.table, self.visit, self.moved, self.set_primary = table, visit, moved, set_primary
+        self.stage = Stage(visit.root, self.go)
+        self.here: Here | None = None
+        self.asked = 0
+        self.stage.client.on_delete(self._close)
+
+    async def first(self, address: str) -> None:
+        """Wait for the first screen, so that it is part of the HTML, with its title and its status."""
+        building = background_tasks.create(self.go(address, 0), name='first screen')
+        await asyncio.wait([building], timeout=FIRST_PAINT)
+        if not building.done():
+            with self.stage:
+                waiting = ui.element('div')
+                with waiting:
+                    Island(macro('bones')('list'))
+            building.add_done_callback(lambda _done: None if waiting.is_deleted else waiting.delete())
+
+    async def go(self, address: str, number: int) -> None:
+        """Builds beside the old screen, then changes places: no moment is empty. A later request overtakes."""
+        self.asked += 1
+        mine, before = self.asked, self.here
+        with self.stage:
+            place = ui.element('div').classes('screen is-coming')
+        here = self._here(address, place)
+        await self._build(here)
+        if mine != self.asked or self.stage.is_deleted:
+            here.close()
+            if not place.is_deleted:
+                place.delete()
+            return
+        self.here = here
+        place.classes(remove='is-coming')
+        if before:
+            before.close()
+            if not before.place.is_deleted:
+                before.place.delete()
+        self.stage.arrived(number)
+
+    def _here(self, address: str, place: ui.element) -> Here:
+        parts = urlsplit(address)
+        root = self.visit.root
+        path = parts.path[len(root) :].rstrip('/') if parts.path == root or parts.path.startswith(root + '/') else '//'
+        query = {name: value for name, value in parse_qsl(parts.query, max_num_fields=30) if len(value) <= 300}
+        return Here(self.visit, place, self.stage, path, {}, query, self.set_primary)
+
+    async def _build(self, here: Here) -> None:
+        try:
+            screen, parts = next(
+                ((s, found) for s in self.table if (found := s.match(here.path)) is not None), (None, {})
+            )  # fmt: skip
+            here.parts = parts
+            self.moved(screen)
+            self.set_primary(None)
+            if screen is None:
+                raise NotFound
+            if not self.visit.may(screen.needs):
+                raise NotAllowed
+            with here.place:
+                await screen.build(here)
+        except SignedOut:
+            await leave(self.stage.client, over(self.stage.client))
+        except NotFound:
+            self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), kind='plain')
+        except NotAllowed:
+            self._say(here, 403, _('Not part of your role'),
+                      _('Your role does not include this page. If you need it, ask whoever manages your access.'), kind='plain')  # fmt: skip
+        except Exception as e:
+            self._say(here, 500, _('Something failed'), _('It is in our log under this number. Please try again in a moment.'),
+                      number=reference(e, here.path))  # fmt: skip
+
+    def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', kind: str = 'bad') -> None:
+        here.stage.client.status_code = status  # counts only if the page has not been sent yet
+        here.status = status
+        here.close()
+        here.place.clear()
+        actions = (Action(_('Go to the start'), href=here.root),)
+        with here.place:
+            here.title(title)
+            Island(macro('fault')(title, words, reference=number, actions=actions, kind=kind))
+
+    def _close(self, _client: Client | None = None) -> None:
+        if self.here:
+            self.here.close()
+
+
+def as_visitor(visit: Visit) -> None:
+    """Speak their language from here on (a task that NiceGUI did not start from an event of theirs)."""
+    i18n.speak(visit.by.voice)

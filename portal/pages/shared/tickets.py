@@ -1,0 +1,199 @@
+"""How tickets look, on both sides: from what the domain says to the plain values that components take."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from markupsafe import Markup
+
+from portal.components.render import macro
+from portal.components.values import Fact, Option, Someone, Text
+from portal.domain.access import Side
+from portal.domain.base import NotFound
+from portal.domain.tickets import Conversation, EventKind, Priority, Row, Status, Turn, turn_of
+from portal.domain.tickets.model import Event
+from portal.domain.tickets.words import priority_words, status_words
+from portal.i18n import _, _m, day
+from portal.markdown import to_html, to_text
+from portal.visit import Visit
+
+#: The turn mark of the design: left cell client, right cell MSP.
+_MARKS = {
+    Turn.NEW: 'msp', Turn.MSP: 'msp', Turn.CLIENT: 'client', Turn.AWAY: 'away', Turn.DONE: 'done', Turn.CLOSED: 'closed',
+}  # fmt: skip
+
+
+def number_of(label: str) -> int:
+    """`T-1042` → 1042; raises NotFound for what is no ticket's name."""
+    found = re.fullmatch(r'[Tt]-(\d{1,9})', label)
+    if not found:
+        raise NotFound
+    return int(found[1])
+
+
+def turn_mark(status: Status, side: Side, msp: str) -> Markup:
+    """Amber only when it is the viewer's turn."""
+    turn = turn_of(status)
+    mine = turn is Turn.CLIENT if side == 'client' else turn in (Turn.NEW, Turn.MSP)
+    mark = 'new' if turn is Turn.NEW and side == 'client' else _MARKS[turn]
+    return macro('turn')(mark, status_words(status, side, msp), mine=mine)
+
+
+def priority_mark(priority: Priority) -> Markup | str:
+    if priority is Priority.URGENT:
+        return macro('state')(priority_words(priority), kind='bad', icon_name='chevrons-up')
+    if priority is Priority.HIGH:
+        return macro('state')(priority_words(priority), kind='wait', icon_name='chevron-up')
+    return priority_words(priority)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a list, ready to be shown."""
+
+    key: str
+    href: str
+    number: str
+    subject: str
+    meta: list[Text]
+    turn: Markup
+    priority: Text
+    last_by: str
+    last_word: str
+    changed: Any
+    assignee: str
+
+
+def line(row: Row, visit: Visit) -> Line:
+    by = visit.by
+    meta: list[Text] = [row.company if by.is_staff else row.requester]
+    if row.visibility == 'private':
+        meta.append(macro('icon')('lock', small=True) + ' ' + _('Private'))
+    if not by.is_staff and row.priority in (Priority.URGENT, Priority.HIGH):
+        meta.append(priority_words(row.priority))
+    return Line(
+        str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', row.subject, meta,
+        turn_mark(row.status, by.side, by.tenant.short_name), priority_mark(row.priority), first_name(row.last_by or ''),
+        to_text(row.last_word or ''), row.changed_at, first_name(row.assignee or ''),
+    )  # fmt: skip
+
+
+def first_name(name: str) -> str:
+    return name.split(' ', 1)[0]
+
+
+# ---------- one ticket ----------
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    key: str
+    name: str
+    org: str
+    at: Any
+    html: Markup
+    is_note: bool
+    msp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    key: str
+    at: Any
+    words: Markup
+    icon: str
+
+
+def timeline(talk: Conversation, visit: Visit) -> list[Said | Happened]:
+    """Comments and events, oldest first, as this side reads them."""
+    parts: list[tuple[UUID, Said | Happened]] = []
+    for comment in talk.comments:
+        author = talk.people.get(comment.author_id)
+        msp = bool(author and author.user_type == 'internal')
+        org = visit.by.tenant.name if msp else talk.company.name
+        parts.append((comment.id, Said(str(comment.id), talk.name(comment.author_id), org, comment.created_at,
+                                       to_html(comment.body), comment.is_internal, msp)))  # fmt: skip
+    parts += [(event.id, _happened(event, talk, visit)) for event in talk.events]
+    return [part for _id, part in sorted(parts, key=lambda p: p[0])]
+
+
+def _happened(event: Event, talk: Conversation, visit: Visit) -> Happened:
+    name = talk.name(event.actor_id)
+    match event.kind:
+        case EventKind.STATUS:
+            return Happened(str(event.id), event.created_at, _status_line(event, name, talk, visit), _STATUS_ICONS[Status(event.after or 'open')])
+        case EventKind.PRIORITY:
+            words = _m('{name} set the priority to {priority}', name=name, priority=priority_words(Priority(event.after or 'normal')))
+            return Happened(str(event.id), event.created_at, words, 'chevrons-up-down')
+        case EventKind.ASSIGNEE:
+            return Happened(str(event.id), event.created_at, _assignee_line(event, name, talk), 'user-round-check')
+        case EventKind.PARTICIPANT:
+            words = _m('{name} added {other}', name=name, other=talk.name(UUID(event.after)) if event.after else '')
+            return Happened(str(event.id), event.created_at, words, 'user-round-plus')
+
+
+_STATUS_ICONS = {
+    Status.NEW: 'circle', Status.OPEN: 'undo-2', Status.WAITING_CLIENT: 'arrow-left-right', Status.WAITING_SUPPLIER: 'arrow-left-right',
+    Status.SOLVED: 'circle-check', Status.CLOSED: 'archive',
+}  # fmt: skip
+
+
+def _status_line(event: Event, name: str, talk: Conversation, visit: Visit) -> Markup:
+    match Status(event.after or 'open'):
+        case Status.WAITING_CLIENT:
+            return _m('Now waiting for {company}', company=talk.company.name)
+        case Status.WAITING_SUPPLIER:
+            return _m('Now waiting for a supplier')
+        case Status.SOLVED:
+            return _m('{name} marked it as solved', name=name)
+        case Status.CLOSED:
+            return _m('{name} closed the ticket', name=name)
+        case _ if event.before in (Status.SOLVED, Status.CLOSED):
+            return _m('{name} reopened the ticket', name=name)
+        case _:
+            return _m('Now with {msp}', msp=visit.by.tenant.short_name)
+
+
+def _assignee_line(event: Event, name: str, talk: Conversation) -> Markup:
+    if not event.after:
+        return _m('{name} put the ticket back into the queue', name=name)
+    if event.after == str(event.actor_id):
+        return _m('{name} took the ticket', name=name)
+    return _m('{name} gave the ticket to {other}', name=name, other=talk.name(UUID(event.after)))
+
+
+def people_of(talk: Conversation) -> list[Someone]:
+    ticket = talk.ticket
+    people = [Someone(talk.name(ticket.requester_id), _('asked'))]
+    people += [Someone(talk.name(person), _('in copy')) for person in talk.participants]
+    if ticket.author_id not in (ticket.requester_id, ticket.assignee_id):
+        people.append(Someone(talk.name(ticket.author_id), _('wrote it down'), msp=talk.people[ticket.author_id].user_type == 'internal'))
+    if ticket.assignee_id:
+        people.append(Someone(talk.name(ticket.assignee_id), _('helps'), msp=True))
+    return people
+
+
+def who_sees_line(talk: Conversation) -> Text:
+    if talk.ticket.visibility == 'private':
+        return _('Only the people in it can see this')
+    return _('Everyone at {company} with tickets can see this', company=talk.company.name)
+
+
+def facts_of(talk: Conversation) -> list[Fact]:
+    ticket = talk.ticket
+    facts = [Fact(_('Number'), ticket.label), Fact(_('Opened'), day(ticket.created_at))]
+    if talk.follows:
+        facts.append(Fact(_('Goes on with'), f'T-{talk.follows}'))
+    return facts
+
+
+def priority_options() -> list[Option]:
+    return [Option(p.value, priority_words(p)) for p in (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.URGENT)]
+
+
+def visibility_options(company: str) -> list[Option]:
+    return [
+        Option('company', _('Everyone at {company} with tickets', company=company), _('Colleagues can follow and help')),
+        Option('private', _('Only the people in it'), _('For personal or sensitive matters')),
+    ]

@@ -1,0 +1,33 @@
+"""The staff's side: its screens, its navigation, and the numbers in it."""
+
+from typing import Any
+
+from portal.domain.access import Permission
+from portal.domain.tickets import counts
+from portal.i18n import L_
+from portal.pages import gallery, settings
+from portal.pages.frame import Place, SideSpec
+from portal.pages.staff import companies, mail, new_ticket, queue, ticket
+from portal.settings import Settings
+from portal.visit import Visit
+
+PLACES = (
+    Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours'),
+    Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
+    Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
+    Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
+)
+SCREENS = (*queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *mail.SCREENS, *settings.SCREENS)
+
+
+def spec(portal: Settings) -> SideSpec:
+    screens = SCREENS + (gallery.SCREENS if portal.demo else ())
+    return SideSpec(screens, PLACES, ('queue', 'companies', 'settings'), _numbers, _topics)
+
+
+async def _numbers(db: Any, visit: Visit) -> dict[str, int]:
+    return {'ours': (await counts(db, visit.by.user_id, staff=True)).theirs}
+
+
+def _topics(visit: Visit) -> tuple[str, ...]:
+    return (f'queue:{visit.by.tenant.id}',)

@@ -1,0 +1,100 @@
+"""A ticket for somebody who called: requester and author differ."""
+
+from typing import Any
+from uuid import UUID
+
+from portal.components.island import Act
+from portal.components.render import render
+from portal.components.values import Option
+from portal.domain.access import Permission
+from portal.domain.base import Wrong
+from portal.domain.people import Company, User, companies, members
+from portal.domain.tickets import open_ticket, take
+from portal.i18n import _
+from portal.markdown import to_html
+from portal.pages.screens import Here, Screen
+from portal.pages.shared.tickets import priority_options, visibility_options
+
+
+class NewTicket:
+    def __init__(self, here: Here) -> None:
+        self.here, self.by = here, here.visit.by
+        self.values: dict[str, Any] = {
+            'company': here.query.get('company', ''), 'requester': '', 'priority': 'normal', 'visibility': 'company', 'subject': '',
+            'text': '', 'copy': [], 'take': 'on' if here.visit.may(Permission.TICKETS_WORK) else '',
+        }  # fmt: skip
+        self.errors: dict[str, str] = {}
+        self.preview: Any = ''
+        self.people: list[User] = []
+
+    async def build(self) -> None:
+        self.here.title(_('New ticket'))
+        await self._read()
+        self.island = self.here.island(self._html(), self._act)
+
+    @property
+    def company(self) -> Company | None:
+        return next((c for c in self.companies if c.slug == self.values['company']), None)
+
+    async def _read(self) -> None:
+        async with self.here.visit.work() as db:
+            self.companies = await companies(db)
+            self.people = await members(db, self.company.id) if self.company else []
+
+    def _html(self) -> Any:
+        company = self.company
+        return render(
+            'staff/new_ticket.html', here=self.here, values=self.values, errors=self.errors, preview=self.preview,
+            companies=[Option(c.slug, c.name) for c in self.companies], company=company,
+            people=[Option(str(p.id), p.name, p.email) for p in self.people], priorities=priority_options(),
+            visibilities=visibility_options(company.name if company else ''), may_take=self.here.visit.may(Permission.TICKETS_WORK),
+            draft=f'new-ticket:{self.by.user_id}',
+        )  # fmt: skip
+
+    async def _act(self, act: Act) -> None:
+        names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility', 'take')
+        self.values = {**{name: act.text(name) for name in names}, 'copy': act.all('copy')}
+        if act.name == 'company':
+            await self._read()
+        elif act.name == 'preview':
+            self.preview = to_html(self.values['text']) if self.values['text'] else ''
+        elif act.name == 'send' and await self._send():
+            return
+        self.island.set(self._html())
+
+    async def _send(self) -> bool:
+        """False when something is to be put right first."""
+        self.errors = {}
+        await self._read()
+        if self.company is None:
+            self.errors = {'company': _('Choose the company first.')}
+            return False
+        try:
+            requester = UUID(self.values['requester'])
+            copy = [UUID(word) for word in self.values['copy']]
+        except ValueError:
+            self.errors = {'requester': _('Choose who asked.')}
+            return False
+        try:
+            async with self.here.visit.work() as db:
+                ticket = await open_ticket(
+                    db, self.by, company_id=self.company.id, requester_id=requester, subject=self.values['subject'],
+                    text=self.values['text'], priority=self.values['priority'], visibility=self.values['visibility'], copy=copy,
+                )  # fmt: skip
+                if self.values['take'] and self.here.visit.may(Permission.TICKETS_WORK):
+                    await take(db, self.by, ticket)
+                label = ticket.label
+        except Wrong as wrong:
+            self.errors = wrong.fields
+            return False
+        self.island.forget_draft()
+        self.here.say(_('{ticket} is open.', ticket=label))
+        self.here.go(self.here.url(f'/tickets/{label}'))
+        return True
+
+
+async def new_ticket(here: Here) -> None:
+    await NewTicket(here).build()
+
+
+SCREENS = (Screen('/tickets/new', new_ticket, Permission.TICKETS_OPEN, 'queue'),)

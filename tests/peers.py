@@ -1,0 +1,48 @@
+"""The programs the tests meet that pip cannot install. `python -m tests.peers` makes sure that they are here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+DEBIAN_CHROMIUM = Path('/usr/bin/chromium')
+POSTGRES_15 = (Path('/usr/lib/postgresql/15/bin'), Path('/opt/homebrew/opt/postgresql@15/bin'))  # Debian, macOS
+
+
+def chromium() -> str | None:
+    """The browser's path; None: the one that Playwright brings."""
+    return str(DEBIAN_CHROMIUM) if DEBIAN_CHROMIUM.exists() else None
+
+
+def postgres_15() -> Path | None:
+    """The programs of the oldest PostgreSQL the portal promises to work with, where they are installed."""
+    return next((folder for folder in POSTGRES_15 if (folder / 'initdb').exists()), None)
+
+
+def main() -> int:
+    if not postgres_15():
+        print('PostgreSQL 15 is not installed here: the tests of the roles run on the private server alone.')
+    if chromium() or _from_debian() or _from_playwright():
+        return 0
+    print('The tests need a browser: install chromium, or run `python -m playwright install chromium`.', file=sys.stderr)
+    return 2
+
+
+def _from_debian() -> bool:
+    if os.geteuid() != 0 or not shutil.which('apt-get'):
+        return False
+    install = ['apt-get', 'install', '-y', '--no-install-recommends', 'chromium']
+    env = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
+    quiet = subprocess.DEVNULL
+    done = all(subprocess.run(command, env=env, stdout=quiet).returncode == 0 for command in (['apt-get', 'update'], install))
+    return done and chromium() is not None
+
+
+def _from_playwright() -> bool:
+    """Says itself what it does; does nothing if it is there."""
+    return subprocess.run([sys.executable, '-m', 'playwright', 'install', 'chromium'], stdout=subprocess.DEVNULL).returncode == 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
