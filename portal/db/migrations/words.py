@@ -20,7 +20,7 @@ class Side:
     who: str
     rights: str
     only: str = ''
-    command: str = 'all'
+    command: str = ''  # of the policy; by default `select` where that is all, else `all`
     name: str = ''
 
 
@@ -30,8 +30,9 @@ def protect(table: str, *sides: Side, key: str = 'tenant_id') -> None:
     op.execute(f'alter table {table} force row level security')
     for side in sides:
         rule = f'{key} = (select app.tenant())' + (f' and {side.only}' if side.only else '')
-        clause = 'with check' if side.command == 'insert' else 'using'
-        op.execute(f'create policy {side.name or side.who} on {table} for {side.command} to portal_{side.who} {clause} ({rule})')
+        command = side.command or ('select' if side.rights == 'select' else 'all')
+        clause = 'with check' if command == 'insert' else 'using'
+        op.execute(f'create policy {side.name or side.who} on {table} for {command} to portal_{side.who} {clause} ({rule})')
         op.execute(f'grant {side.rights} on {table} to portal_{side.who}')
 
 

@@ -1,0 +1,74 @@
+"""The demo: an invented provider, its clients, and what they talked about in the last eighteen months."""
+
+from psycopg import Connection, connect, sql
+
+from portal.db import cast
+from portal.db.server import Cluster
+from portal.domain.access import Side, role_label
+from portal.settings import Settings
+
+NORTHWIND = cast.NORTHWIND
+SIGN_IN = {'staff': '/auth/msp/signin', 'client': '/auth/client-portal/signin'}
+
+
+def load(cluster: Cluster, settings: Settings, database: str | None = None) -> bool:
+    """Once: False when the database has any tenant already."""
+    with connect(cluster.conninfo('portal_door', database)) as door:
+        if _truth(door, 'select app.any_tenant()'):
+            return False
+    from portal.demo import world  # with what only the first start needs
+
+    rows = world.rows(settings.demo_password)
+    with connect(cluster.conninfo('portal_owner', database)) as owner:
+        owner.execute("select pg_advisory_xact_lock(hashtext('portal.found'))")  # as the function `found` does
+        _force_row_security(owner, 'no force')
+        if _truth(owner, 'select exists (select from tenant)'):
+            owner.rollback()
+            return False
+        cast.insert(owner, rows)
+        owner.execute('set constraints all immediate')  # a table with checks to come cannot be altered
+        _force_row_security(owner, 'force')
+    return True
+
+
+def _truth(connection: Connection, question: sql.SQL | str) -> bool:
+    row = connection.execute(question).fetchone()  # pyright: ignore[reportArgumentType]
+    return bool(row and row[0])
+
+
+def _force_row_security(owner: Connection, force: str) -> None:
+    """Without it not even the owner could write; nobody else sees it off, since it is back on before the commit."""
+    change = sql.SQL('alter table {} {} row level security')
+    owner.execute(sql.SQL('; ').join(change.format(sql.Identifier(table), sql.SQL(force)) for table in cast.TABLES))  # pyright: ignore
+
+
+def accounts(tenant_name: str, side: Side) -> list[tuple[str, str, str]]:
+    """Name, role in words and e-mail of everybody who can sign in on a side."""
+    return [
+        (person.name, _role_words(person), person.email)
+        for person in cast.PEOPLE.values()
+        if person.provider == tenant_name and person.side == side
+    ]
+
+
+def _role_words(person: cast.Person) -> str:
+    if person.staff_role:
+        return role_label(person.staff_role)
+    return ' · '.join(f'{role_label(role)}, {cast.COMPANIES[slug][0]}' for slug, role in person.companies.items())
+
+
+def greeting(settings: Settings) -> str:
+    """For the console: where to go, and as whom."""
+    lines = [f'This is the demo. The password of everybody: {settings.demo_password}']
+    for provider, origin in _origins(settings).items():
+        for side, who in (('staff', 'staff'), ('client', 'clients')):
+            lines += ['', f'{provider}, {who}: {origin}{SIGN_IN[side]}']
+            lines += [f'  {email:<24}  {name:<14}  {role}' for name, role, email in accounts(provider, side)]
+    return '\n'.join(lines) + '\n'
+
+
+def _origins(settings: Settings) -> dict[str, str]:
+    """Behind a proxy only the tenant is found that answers to every host."""
+    if settings.url:
+        return {NORTHWIND: settings.url}
+    return {NORTHWIND: f'http://localhost:{settings.port}', cast.SOUTHGATE: f'http://southgate.localhost:{settings.port}'}
