@@ -116,3 +116,17 @@ def visitor(pages: object, cast: casting.Cast) -> type[Visitor]:
         app = pages
 
     return Here
+
+
+@pytest.fixture
+def visit_as(portal: engine.Database) -> object:
+    """`visit = await visit_as(cast.ada)`: as the middleware makes it from the cookie."""
+
+    async def make(who: casting.Member) -> visit.Visit:
+        arrival = await visit.arriving(who.cookie)
+        assert arrival
+        made = arrival.client(who.slug) if who.slug else arrival.staff()
+        assert made
+        return made
+
+    return make
