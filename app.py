@@ -70,7 +70,7 @@ def serve(cluster: server.Cluster, settings: Settings, began: float) -> None:
         )  # fmt: skip
 
 
-def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):  # noqa: ANN201  (an ASGI application)
+def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
     """The application, with its listener and worker; whoever serves it runs its lifespan."""
     from fastapi import FastAPI
     from nicegui import core, ui

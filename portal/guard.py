@@ -52,7 +52,7 @@ class Guard:
         if scope['type'] == 'lifespan':
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
-        scope.setdefault('state', {})['nonce'] = nonce = secrets.token_urlsafe(16)
+        scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
         outward = _Outward(send, scope['state'], secure=self.settings.secure)
         app = await self._road(scope, headers)
@@ -220,11 +220,11 @@ class _Outward:
                 headers['cache-control'] = 'no-store'
             if page:
                 self.start = message  # its length changes
-                return
+                return None
         elif self.start and message['type'] == 'http.response.body':
             self.body += message.get('body', b'')
             if message.get('more_body'):
-                return
+                return None
             start, self.start = self.start, None
             body = completed(self.body, self.nonce, self.state.get('html', ''))
             MutableHeaders(scope=start)['content-length'] = str(len(body))

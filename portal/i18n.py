@@ -73,9 +73,9 @@ def speaking(to: Voice) -> Iterator[None]:
         _voice.reset(token)
 
 
-def known_language(wanted: str | None, *, pseudo: bool = False) -> str | None:
-    """The language we have for a wish such as `de-AT`, or None."""
-    if pseudo and wanted == PSEUDO:
+def known_language(wanted: str | None) -> str | None:
+    """The language we have for a wish such as `de-AT`, or None. Nobody can choose PSEUDO, but whoever has it keeps it."""
+    if wanted == PSEUDO:
         return PSEUDO
     try:
         language = Locale.parse((wanted or '').replace('-', '_')).language if wanted else None

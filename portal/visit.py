@@ -14,7 +14,7 @@ from portal.db.engine import Database
 from portal.domain.access import CompanyCard, Permission, Principal, TenantCard, permissions_of
 from portal.i18n import Voice, known_language, known_timezone
 
-database: Database  # set once, when the portal starts
+database: Database = None  # type: ignore[assignment]  # set once, when the portal starts
 #: Light, dark or auto, of the request that is being answered: NiceGUI asks its pages for it outside of any slot.
 theme: ContextVar[str] = ContextVar('theme', default='auto')
 

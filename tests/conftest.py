@@ -7,7 +7,7 @@ the next run starts in a tenth of a second.
 import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope='session')
-def cluster(settings: Settings) -> Iterator[server.Cluster]:
+def cluster(settings: Settings) -> server.Cluster:
     """The worker's own database, cloned from a template named by the migrations."""
     FOLDER.mkdir(exist_ok=True)
     name = 'test_' + os.environ.get('PYTEST_XDIST_WORKER', 'alone')
@@ -48,7 +48,7 @@ def cluster(settings: Settings) -> Iterator[server.Cluster]:
         running = server.open_cluster(settings, attach=True, fast_and_loose=True)
         template = _template(running, settings)
         _create(running, settings, name, template)
-    yield replace(running, database=name)
+    return replace(running, database=name)
 
 
 def _create(running: server.Cluster, settings: Settings, name: str, template: str) -> None:

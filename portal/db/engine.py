@@ -1,6 +1,6 @@
 """The pools, one per login role, and the one way to a session: through a context."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,7 +37,7 @@ class Database:
         return self.cluster.conninfo(f'portal_{role}')
 
     @asynccontextmanager
-    async def work(self, role: Role, enter: str, *key: Any) -> AsyncIterator[AsyncSession]:
+    async def work(self, role: Role, enter: str, *key: Any) -> AsyncGenerator[AsyncSession]:
         """One unit of work: one transaction, its context entered at its begin, one commit at its end.
 
         Raises SignedOut when the context may not be entered (any more).

@@ -33,9 +33,7 @@ class Letter(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'to_user_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'ticket_id', 'comment_id'],
             ['ticket_comment.tenant_id', 'ticket_comment.company_id', 'ticket_comment.ticket_id', 'ticket_comment.id'],
@@ -43,7 +41,7 @@ class Letter(SQLModel, table=True):
         Index('mail_outbox_newest', 'tenant_id', 'id'),
     )
     # whoever promises a letter may insert it, not read it back: no RETURNING
-    __mapper_args__ = {'eager_defaults': False}  # noqa: RUF012
+    __mapper_args__ = {'eager_defaults': False}
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
     kind: str

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, text, update
+from sqlalchemy import ForeignKeyConstraint, Index, Select, text, update
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,14 +21,12 @@ class Notification(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         Index('notification_newest', 'tenant_id', 'user_id', text('id DESC')),
         Index('notification_unseen', 'tenant_id', 'user_id', postgresql_where=text('seen_at IS NULL')),
     )
     # whoever tells somebody else may not read their bell: no RETURNING
-    __mapper_args__ = {'eager_defaults': False}  # noqa: RUF012
+    __mapper_args__ = {'eager_defaults': False}
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
     user_id: UUID
@@ -64,15 +63,15 @@ async def bell(db: AsyncSession, by: Principal) -> Bell:
     from portal.domain.tickets.model import Ticket
 
     mine = Notification.user_id == by.user_id
-    query = (
-        select(Notification.kind, Ticket.number, Ticket.subject, Company.slug, User.name, Notification.created_at,
+    query: Select[Any] = (
+        cast(Any, select)(Notification.kind, Ticket.number, Ticket.subject, Company.slug, User.name, Notification.created_at,
                Notification.seen_at)
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)
         .join(Company, col(Company.id) == Notification.company_id)
         .join(User, col(User.id) == Notification.actor_id)
         .where(mine).order_by(col(Notification.id).desc()).limit(SHOWN)
     )  # fmt: skip
-    lines = [Told(*values[:6], seen=values[6] is not None) for values in await db.exec(query)]
+    lines = [Told(*values[:6], seen=values[6] is not None) for values in await cast(Any, db).exec(query)]
     unseen = (
         select(Notification.id)
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)

@@ -207,9 +207,7 @@ async def add_person(db: AsyncSession, by: Principal, company: Company, *, name:
         user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.CLIENT.value)
         db.add(user)
         await db.flush()
-    before = (
-        await db.exec(select(Membership).where(Membership.company_id == company.id, Membership.user_id == user.id))
-    ).first()
+    before = (await db.exec(select(Membership).where(Membership.company_id == company.id, Membership.user_id == user.id))).first()
     if before and before.ended_at is None:
         raise Wrong(email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
     if before:

@@ -16,7 +16,8 @@ TEMPLATES = Path(__file__).parent / 'templates'
 
 
 def _environment(*, autoescape: bool) -> Environment:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined,
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=autoescape,  # noqa: S701  (off for plain text alone)
+                              undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     environment.globals.update(_=_, _m=_m, _n=i18n._n)  # pyright: ignore[reportPrivateUsage]
     return environment

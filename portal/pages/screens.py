@@ -124,7 +124,10 @@ class Here:
             if quietly:
                 return
             if isinstance(error, DBAPIError | OSError):
-                self.say(_('The database cannot be reached right now. Nothing was lost; please try again. ({number})', number=number), bad=True)
+                self.say(
+                    _('The database cannot be reached right now. Nothing was lost; please try again. ({number})', number=number),
+                    bad=True,
+                )
             else:
                 self.say(_('Something failed. What you typed is still here. ({number})', number=number), bad=True)
 

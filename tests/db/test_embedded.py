@@ -132,13 +132,17 @@ class TestKilled:
         pid_file = place / 'data/pg/postmaster.pid'
         lines = pid_file.read_text().splitlines()
         server.stop()
-        pid_file.write_text('\n'.join([str(os.getpid()), *lines[1:], '']))
-        server.account.own(pid_file)
-        assert _ask(start(place / 'data'), 'select 1') == '1'
+        with subprocess.Popen(['sleep', '600'], **server.account.for_subprocess) as other:
+            pid_file.write_text('\n'.join([str(other.pid), *lines[1:], '']))
+            server.account.own(pid_file)
+            try:
+                assert _ask(start(place / 'data'), 'select 1') == '1'
+            finally:
+                other.kill()
 
 
 class TestFolder:
-    @pytest.mark.parametrize('name', ['with space', "o'Neill & $HOME", 'ünï', 'a,b', 'long' * 25])
+    @pytest.mark.parametrize('name', ["with space, o'Neill & $HOME", 'ünï'])
     def test_may_have_any_name(self, start: Start, place: Path, name: str):
         assert _ask(start(place / name / 'data'), 'select 1') == '1'
 

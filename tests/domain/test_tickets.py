@@ -14,8 +14,25 @@ from portal.domain.access import NotAllowed
 from portal.domain.base import NotFound, Wrong
 from portal.domain.mail import Letter
 from portal.domain.tickets import (
-    Comment, Cursor, Status, Ticket, Where, add_participants, assign, change_priority, change_status, close, conversation, counts,
-    listing, note, open_ticket, reopen, reply, take, ticket_by_number,
+    Comment,
+    Cursor,
+    Status,
+    Ticket,
+    Where,
+    add_participants,
+    assign,
+    change_priority,
+    change_status,
+    close,
+    conversation,
+    counts,
+    listing,
+    note,
+    open_ticket,
+    reopen,
+    reply,
+    take,
+    ticket_by_number,
 )  # fmt: skip
 from portal.domain.tickets.conversation import who_can_see
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
@@ -25,7 +42,12 @@ VisitAs = Callable[[Member], Awaitable[Visit]]
 
 
 async def opened(visit: Visit, company: Any, **more: Any) -> Ticket:
-    values = {'subject': 'The printer smokes', 'text': 'Since this morning.', 'company_id': company.id, 'requester_id': visit.by.user_id}
+    values = {
+        'subject': 'The printer smokes',
+        'text': 'Since this morning.',
+        'company_id': company.id,
+        'requester_id': visit.by.user_id,
+    }
     async with visit.work() as db:
         return await open_ticket(db, visit.by, **{**values, **more})
 
@@ -37,7 +59,11 @@ async def test_ada_opens_a_ticket_and_tess_finds_it(visit_as: VisitAs, cast: Cas
         talk = await conversation(db, ticket.number)
         queue = await listing(db, Where(sort='turn'))
     assert [c.body for c in talk.comments] == ['Since this morning.']
-    assert (talk.ticket.status, talk.ticket.requester_id, talk.ticket.author_id) == (Status.NEW, cast.ada.user_id, cast.ada.user_id)
+    assert (talk.ticket.status, talk.ticket.requester_id, talk.ticket.author_id) == (
+        Status.NEW,
+        cast.ada.user_id,
+        cast.ada.user_id,
+    )
     assert ticket.number in [row.number for row in queue.rows]
 
 
@@ -76,7 +102,13 @@ async def test_a_note_changes_nothing_a_client_could_notice(visit_as: VisitAs, c
             talk = await conversation(db, cast.printer.number)
             page = await listing(db, Where(group='all'))
             bell = await notifications.bell(db, ada.by)
-        return talk.ticket.model_dump(exclude={'words'}), [c.id for c in talk.comments], [e.id for e in talk.events], page.rows, bell
+        return (
+            talk.ticket.model_dump(exclude={'words'}),
+            [c.id for c in talk.comments],
+            [e.id for e in talk.events],
+            page.rows,
+            bell,
+        )
 
     before = await seen()
     async with tess.work() as db:

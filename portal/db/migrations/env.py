@@ -4,9 +4,9 @@ from alembic import context
 from sqlalchemy import NullPool, create_engine, text
 from sqlmodel import SQLModel
 
-import portal.domain.notifications
-import portal.domain.tickets  # noqa: F401  fills the metadata
+from portal.domain import notifications, tickets
 
+_ = notifications, tickets  # they fill the metadata
 url = context.config.attributes['url']
 engine = create_engine(url, poolclass=NullPool)  # a pooled connection would keep a template database busy
 with engine.connect() as connection:

@@ -1,6 +1,6 @@
 """Words for migrations: what a table needs beyond its columns."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -69,7 +69,7 @@ def hand_over() -> None:
 
 
 @contextmanager
-def unforced(*tables: str) -> Iterator[None]:
+def unforced(*tables: str) -> Generator[None]:
     """For moving data: the owner sees every tenant's rows, inside this migration's transaction only.
 
     Without it a data migration touches no row and says nothing.

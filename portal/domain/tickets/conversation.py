@@ -26,7 +26,7 @@ class Conversation:
     earlier: bool  # there is more than MOST
 
     def name(self, user_id: UUID | None) -> str:
-        return self.people[user_id].name if user_id in self.people else ''
+        return self.people[user_id].name if user_id and user_id in self.people else ''
 
 
 async def ticket_by_number(db: AsyncSession, number: int, *, lock: bool = False) -> Ticket:

@@ -6,10 +6,11 @@ Row security decides what is found; nothing here repeats it, but for the search 
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+import sqlalchemy
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 from sqlalchemy import func as sql
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -17,6 +18,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.people import Company, User
 from portal.domain.tickets.model import OPEN_RANKS, Comment, Priority, Status, Ticket, Visibility
+
+select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 
 PAGE = 25
 SEARCH_MOST = 500
@@ -109,10 +112,10 @@ class Listing:
 
 async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listing:
     """One page and what lies on either side of it."""
-    narrowed = select(Ticket.id)
+    narrowed: Select[Any] = select(Ticket.id)
     found: list[UUID] | None = None
     if where.words:
-        found = list((await db.execute(select(sql.app.search_tickets(where.words, SEARCH_MOST)))).scalars())
+        found = await _search(db, where.words)
         narrowed = narrowed.where(col(Ticket.id).in_(found))
     narrowed = _placed(_filtered(narrowed, where), where).limit(most + 1)
     rows = await _rows(db, narrowed, where.sort)
@@ -122,6 +125,10 @@ async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listin
     before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else where.cursor) else None
     after = Cursor(_key(rows[-1], where.sort)) if rows and (backwards or more) else None
     return Listing(rows, before, after, where.sort, at_most=found is not None and len(found) >= SEARCH_MOST)
+
+
+async def _search(db: AsyncSession, words: str) -> list[UUID]:
+    return [row[0] for row in await cast(Any, db).exec(select(sql.app.search_tickets(words, SEARCH_MOST)))]
 
 
 def _filtered(query: Select[Any], where: Where) -> Select[Any]:
@@ -178,7 +185,7 @@ async def _rows(db: AsyncSession, ids: Select[Any], sort: Sort) -> list[Row]:
     requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
     t = Ticket
     columns, downwards = _columns(sort)
-    query = (
+    query: Select[Any] = (
         select(
             t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id,
             Company.name, Company.slug, t.requester_id, requester.name, t.assignee_id, assignee.name,
@@ -192,7 +199,7 @@ async def _rows(db: AsyncSession, ids: Select[Any], sort: Sort) -> list[Row]:
         .outerjoin(speaker, col(speaker.id) == Comment.author_id)
         .order_by(*(c.desc() if downwards else c for c in columns))
     )  # fmt: skip
-    return [Row(*values) for values in (await db.execute(query)).all()]
+    return [Row(*values) for values in (await cast(Any, db).exec(query)).all()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +226,4 @@ async def counts(db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | 
         parts += [count(Where(unassigned=True)), count(Where(assignee_id=me)), literal(0)]
     else:
         parts += [literal(0), literal(0), count(Where(requester_id=me))]
-    return Counts(*(await db.execute(select(*parts))).one())
+    return Counts(*(await cast(Any, db).exec(select(*parts))).one())

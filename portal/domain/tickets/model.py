@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Computed, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, text
@@ -81,24 +81,42 @@ class Ticket(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'assignee_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'follows_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id'],
-            name='ticket_follows_fkey', use_alter=True,
-        ),  # fmt: skip
+            ['tenant_id', 'company_id', 'follows_id'],
+            ['ticket.tenant_id', 'ticket.company_id', 'ticket.id'],
+            name='ticket_follows_fkey',
+            use_alter=True,
+        ),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'id', 'last_comment_id'],
             ['ticket_comment.tenant_id', 'ticket_comment.company_id', 'ticket_comment.ticket_id', 'ticket_comment.id'],
-            name='ticket_last_comment_fkey', use_alter=True, deferrable=True, initially='DEFERRED',
-        ),  # fmt: skip
+            name='ticket_last_comment_fkey',
+            use_alter=True,
+            deferrable=True,
+            initially='DEFERRED',
+        ),
         Index('ticket_changed', 'tenant_id', text('changed_at DESC'), text('id DESC')),
         Index('ticket_company_changed', 'tenant_id', 'company_id', text('changed_at DESC'), text('id DESC')),
-        Index('ticket_company_open', 'tenant_id', 'company_id', text('changed_at DESC'), text('id DESC'),
-              postgresql_where=text('queue_rank < 30')),
+        Index(
+            'ticket_company_open',
+            'tenant_id',
+            'company_id',
+            text('changed_at DESC'),
+            text('id DESC'),
+            postgresql_where=text('queue_rank < 30'),
+        ),
         Index('ticket_queue', 'tenant_id', 'queue_rank', 'changed_at', 'id', postgresql_where=text('queue_rank < 30')),
-        Index('ticket_assigned', 'tenant_id', 'assignee_id', 'queue_rank', 'changed_at', 'id',
-              postgresql_where=text('queue_rank < 30')),
+        Index(
+            'ticket_assigned',
+            'tenant_id',
+            'assignee_id',
+            'queue_rank',
+            'changed_at',
+            'id',
+            postgresql_where=text('queue_rank < 30'),
+        ),
         Index('ticket_requested', 'tenant_id', 'company_id', 'requester_id', text('changed_at DESC'), text('id DESC')),
         Index('ticket_words', 'tenant_id', 'words', postgresql_using='gin'),
-    )  # fmt: skip
+    )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
     company_id: UUID
@@ -132,7 +150,7 @@ class Ticket(SQLModel, table=True):
 
 
 # what no list needs is not read: the vector of words is for the index alone
-Ticket.__mapper__.attrs['words'].deferred = True
+cast(Any, Ticket).__mapper__.attrs['words'].deferred = True
 
 
 class Participant(SQLModel, table=True):
@@ -140,9 +158,7 @@ class Participant(SQLModel, table=True):
 
     __tablename__: str = 'ticket_participant'  # pyright: ignore
     __table_args__ = (
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'user_id'], ['membership.tenant_id', 'membership.company_id', 'membership.user_id']
         ),
@@ -162,9 +178,7 @@ class Comment(SQLModel, table=True):
 
     __tablename__: str = 'ticket_comment'  # pyright: ignore
     __table_args__ = (
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
         UniqueConstraint('tenant_id', 'company_id', 'ticket_id', 'id'),
         Index('ticket_comment_order', 'tenant_id', 'ticket_id', 'id'),
@@ -191,9 +205,7 @@ class Event(SQLModel, table=True):
 
     __tablename__: str = 'ticket_event'  # pyright: ignore
     __table_args__ = (
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
         Index('ticket_event_order', 'tenant_id', 'ticket_id', 'id'),
         Index('ticket_event_lately', 'tenant_id', 'company_id', text('id DESC')),
@@ -214,9 +226,7 @@ class File(SQLModel, table=True):
     """Something attached. The bytes lie in the file store under a random name."""
 
     __table_args__ = (
-        ForeignKeyConstraint(
-            ['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']
-        ),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'ticket_id', 'comment_id'],
             ['ticket_comment.tenant_id', 'ticket_comment.company_id', 'ticket_comment.ticket_id', 'ticket_comment.id'],

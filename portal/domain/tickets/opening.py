@@ -11,7 +11,17 @@ from portal.domain.access import Permission, Principal, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong
 from portal.domain.people import members
-from portal.domain.tickets.model import SUBJECT_MOST, TEXT_MOST, Comment, Event, EventKind, Participant, Priority, Ticket, Visibility
+from portal.domain.tickets.model import (
+    SUBJECT_MOST,
+    TEXT_MOST,
+    Comment,
+    Event,
+    EventKind,
+    Participant,
+    Priority,
+    Ticket,
+    Visibility,
+)
 from portal.domain.tickets.telling import tell
 from portal.i18n import _
 

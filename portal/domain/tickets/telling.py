@@ -16,7 +16,7 @@ from portal.domain.notifications import Notification
 from portal.domain.people import User
 from portal.domain.tickets.model import Participant, Ticket
 
-WORKING_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.INTERNAL and Permission.TICKETS_WORK in role.permissions]  # fmt: skip
+WORKING_ROLES = [name for name, role in BUILT_IN.items() if Permission.TICKETS_WORK in role.permissions]
 
 
 async def tell(

@@ -32,9 +32,7 @@ async def take(db: AsyncSession, by: Principal, ticket: Ticket) -> None:
 async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
     """To one of the staff, or to nobody."""
     if to is not None:
-        known = select(User.id).where(
-            User.id == to, User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None)
-        )
+        known = select(User.id).where(User.id == to, User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None))
         if not (await db.exec(known)).first():
             raise Wrong(assignee=_('Choose somebody on your staff.'))
     await _assign(db, by, ticket, to)

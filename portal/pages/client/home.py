@@ -11,9 +11,9 @@ from portal.domain.tickets import Counts, Listing, Priority, Where, counts, list
 from portal.domain.tickets.lists import COUNT_MOST
 from portal.domain.tickets.words import priority_words
 from portal.i18n import _, _m, _mn, _n, now, spelled
+from portal.markdown import to_text
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.tickets import first_name, turn_mark
-from portal.markdown import to_text
 
 SHOWN = 4
 
@@ -72,7 +72,9 @@ class Home:
         if not rows:
             rows = (Row(_('Urgent tickets'), end=macro('state')(_('None open'), kind='ok')),)
         call = self.here.visit.by.tenant
-        foot = _('Something is down? Call {phone}, {hours}.', phone=call.phone, hours=call.phone_hours or '') if call.phone else ''
+        foot = (
+            _('Something is down? Call {phone}, {hours}.', phone=call.phone, hours=call.phone_hours or '') if call.phone else ''
+        )
         return Answer(_('Is anything wrong?'), rows, foot=foot)
 
     def _waits(self, numbers: Counts, waiting: Listing, others: Listing) -> Answer:

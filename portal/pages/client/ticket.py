@@ -12,10 +12,20 @@ from portal.domain import notifications
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
 from portal.domain.people import User, members
-from portal.domain.tickets import Conversation, Status, Turn, add_participants, close, conversation, reopen, reply, ticket_by_number
+from portal.domain.tickets import (
+    Conversation,
+    Status,
+    Turn,
+    add_participants,
+    close,
+    conversation,
+    reopen,
+    reply,
+    ticket_by_number,
+)
 from portal.domain.tickets.conversation import who_can_see
-from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.domain.tickets.words import priority_words
+from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.tickets import facts_of, first_name, number_of, people_of, timeline, turn_mark, who_sees_line
@@ -122,7 +132,9 @@ class TicketPage:
             await self._again()
             self.here.say(_('It is closed already.'))
         except ClosedForGood:
-            self.here.say(_('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True)
+            self.here.say(
+                _('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True
+            )
 
     async def _reply(self) -> None:
         async with self.here.visit.work() as db:

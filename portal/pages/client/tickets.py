@@ -15,7 +15,12 @@ VIEWS = (
     View('open', L_('Open'), lambda here: Where(group='open'), lambda n: n.open),
     View('mine', L_('Waiting for you'), lambda here: Where(group='mine'), lambda n: n.mine),
     View('theirs', L_('Being worked on'), lambda here: Where(group='theirs'), lambda n: n.theirs),
-    View('asked', L_('Asked by you'), lambda here: Where(group='open', requester_id=here.visit.by.user_id), lambda n: n.requested_by_me),
+    View(
+        'asked',
+        L_('Asked by you'),
+        lambda here: Where(group='open', requester_id=here.visit.by.user_id),
+        lambda n: n.requested_by_me,
+    ),
     View('done', L_('Solved'), lambda here: Where(group='done'), lambda n: n.done),
     View('closed', L_('Closed'), lambda here: Where(group='closed')),
 )

@@ -75,7 +75,9 @@ class TicketList:
             where = replace(where, priority=Priority(query['priority']))
         if company := next((c for c in self.companies if c[1] == query.get('company')), None):
             where = replace(where, company_id=company[0])
-        cursor = Cursor.parse(query.get('after', ''), where.sort) or Cursor.parse(query.get('before', ''), where.sort, backwards=True)
+        cursor = Cursor.parse(query.get('after', ''), where.sort) or Cursor.parse(
+            query.get('before', ''), where.sort, backwards=True
+        )
         return replace(where, cursor=cursor)
 
     async def _read(self) -> bool:

@@ -122,9 +122,16 @@ def _happened(event: Event, talk: Conversation, visit: Visit) -> Happened:
     name = talk.name(event.actor_id)
     match event.kind:
         case EventKind.STATUS:
-            return Happened(str(event.id), event.created_at, _status_line(event, name, talk, visit), _STATUS_ICONS[Status(event.after or 'open')])
+            return Happened(
+                str(event.id),
+                event.created_at,
+                _status_line(event, name, talk, visit),
+                _STATUS_ICONS[Status(event.after or 'open')],
+            )
         case EventKind.PRIORITY:
-            words = _m('{name} set the priority to {priority}', name=name, priority=priority_words(Priority(event.after or 'normal')))
+            words = _m(
+                '{name} set the priority to {priority}', name=name, priority=priority_words(Priority(event.after or 'normal'))
+            )
             return Happened(str(event.id), event.created_at, words, 'chevrons-up-down')
         case EventKind.ASSIGNEE:
             return Happened(str(event.id), event.created_at, _assignee_line(event, name, talk), 'user-round-check')
@@ -168,7 +175,9 @@ def people_of(talk: Conversation) -> list[Someone]:
     people = [Someone(talk.name(ticket.requester_id), _('asked'))]
     people += [Someone(talk.name(person), _('in copy')) for person in talk.participants]
     if ticket.author_id not in (ticket.requester_id, ticket.assignee_id):
-        people.append(Someone(talk.name(ticket.author_id), _('wrote it down'), msp=talk.people[ticket.author_id].user_type == 'internal'))
+        people.append(
+            Someone(talk.name(ticket.author_id), _('wrote it down'), msp=talk.people[ticket.author_id].user_type == 'internal')
+        )
     if ticket.assignee_id:
         people.append(Someone(talk.name(ticket.assignee_id), _('helps'), msp=True))
     return people

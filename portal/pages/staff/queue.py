@@ -14,8 +14,15 @@ from portal.pages.shared.tickets import number_of
 
 VIEWS = (
     View('turn', L_('Our turn first'), lambda here: Where(group='open', sort='turn'), lambda n: n.theirs),
-    View('unassigned', L_('Nobody has it'), lambda here: Where(group='open', sort='turn', unassigned=True), lambda n: n.unassigned),
-    View('mine', L_('Mine'), lambda here: Where(group='open', sort='turn', assignee_id=here.visit.by.user_id), lambda n: n.assigned_to_me),
+    View(
+        'unassigned', L_('Nobody has it'), lambda here: Where(group='open', sort='turn', unassigned=True), lambda n: n.unassigned
+    ),
+    View(
+        'mine',
+        L_('Mine'),
+        lambda here: Where(group='open', sort='turn', assignee_id=here.visit.by.user_id),
+        lambda n: n.assigned_to_me,
+    ),
     View('waiting', L_('With clients'), lambda here: Where(group='mine', sort='changed'), lambda n: n.mine),
     View('done', L_('Solved'), lambda here: Where(group='done'), lambda n: n.done),
     View('closed', L_('Closed'), lambda here: Where(group='closed')),

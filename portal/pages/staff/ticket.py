@@ -14,7 +14,18 @@ from portal.domain.audit import record
 from portal.domain.base import Wrong
 from portal.domain.people import User, members, staff
 from portal.domain.tickets import (
-    Conversation, Status, Turn, add_participants, assign, change_priority, change_status, conversation, note, reopen, reply, take,
+    Conversation,
+    Status,
+    Turn,
+    add_participants,
+    assign,
+    change_priority,
+    change_status,
+    conversation,
+    note,
+    reopen,
+    reply,
+    take,
     ticket_by_number,
 )  # fmt: skip
 from portal.domain.tickets.conversation import who_can_see
@@ -163,7 +174,9 @@ class TicketPage:
             self._show()
         except (AlreadyClosed, ClosedForGood):
             await self._again()
-            self.here.say(_('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True)
+            self.here.say(
+                _('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True
+            )
 
     async def _change(self, verb: Any) -> None:
         async with self.here.visit.work() as db:

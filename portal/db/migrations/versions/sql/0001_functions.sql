@@ -217,9 +217,12 @@ CREATE FUNCTION app.failures(p_bucket bytea) RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT coalesce(max(failures), 0) FROM attempt WHERE bucket = p_bucket $$;
 
+-- Forgets all failures, or takes this one attempt back and leaves a wait as it is: where many share a bucket, nobody ends
+-- with one good sign-in what others have earned.
 CREATE FUNCTION app.attempt_was_good(p_bucket bytea, p_forget boolean) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  UPDATE attempt SET failures = CASE WHEN p_forget THEN 0 ELSE greatest(failures - 1, 0) END, blocked_until = now()
+  UPDATE attempt SET failures = CASE WHEN p_forget THEN 0 ELSE greatest(failures - 1, 0) END,
+    blocked_until = CASE WHEN p_forget THEN now() ELSE blocked_until END
   WHERE bucket = p_bucket $$;
 
 CREATE FUNCTION app.failed_sign_in(p_tenant uuid, p_user uuid) RETURNS void

@@ -1,0 +1,111 @@
+"""Coming in and going out: the session, its cookie, and the cookie by which a device is known again."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal import visit
+from portal.guard import cookie_name, read_cookie
+from portal.settings import Settings
+from portal.visit import token_of
+
+DEVICE, LAST_COMPANY = 'portal-device', 'portal-company'
+YEAR = 365 * 24 * 3600  # seconds
+MOST_PEOPLE = 20  # that one device knows
+
+
+async def begin(request: Request, response: Response, tenant: UUID, user: UUID) -> bool:
+    """A new session; one that this browser had before ends first. False: the person may not come in any more."""
+    await end(request)
+    token = secrets.token_urlsafe(32)
+    row = await visit.database.ask(
+        'select app.open_session(:token, :tenant, :user, :device)',
+        token=token_of(token), tenant=tenant, user=user, device=device_words(request.headers.get('user-agent', '')),
+    )  # fmt: skip
+    if not row[0]:
+        return False
+    settings: Settings = request.state.settings
+    response.set_cookie(cookie_name(settings), token, path='/', secure=settings.secure, httponly=True, samesite='lax')
+    remember_device(request, response, user)
+    return True
+
+
+async def end(request: Request) -> None:
+    """The session of this browser, if it has one."""
+    cookie = read_cookie(request.headers, cookie_name(request.state.settings))
+    if cookie and len(cookie) <= 200:
+        await visit.database.ask('select app.end_session(:token)', token=token_of(cookie))
+
+
+def clear(request: Request, response: Response) -> None:
+    """What signing out takes away from the browser. The device stays known, the language chosen."""
+    secure = request.state.settings.secure
+    response.delete_cookie(cookie_name(request.state.settings), path='/', secure=secure, httponly=True, samesite='lax')
+    response.delete_cookie(LAST_COMPANY, path='/', secure=secure, httponly=True, samesite='lax')
+    response.headers['clear-site-data'] = '"storage"'  # drafts in sessionStorage
+
+
+# ---------- the device ----------
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Whom it knows is kept as digests made with its own id: two cookies cannot be compared."""
+
+    id: str
+    people: tuple[str, ...] = ()
+
+    def knows(self, user: UUID) -> bool:
+        return self._digest(user) in self.people
+
+    def and_knows(self, user: UUID) -> 'Device':
+        me = self._digest(user)
+        return Device(self.id, (*(other for other in self.people if other != me), me)[-MOST_PEOPLE:])
+
+    def _digest(self, user: UUID) -> str:
+        return hashlib.sha256(f'{self.id}|{user}'.encode()).hexdigest()[:22]
+
+
+def _serializer(settings: Settings) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings.secret, salt='device')
+
+
+def device_of(request: Request) -> Device:
+    """A new one where the browser brings none, or one that we did not sign."""
+    try:
+        payload: Any = _serializer(request.state.settings).loads(request.cookies.get(DEVICE, '')[:4000], max_age=YEAR)
+        return Device(str(payload['id']), tuple(map(str, payload['people'])))
+    except (BadData, KeyError, TypeError):
+        return Device(secrets.token_urlsafe(12))
+
+
+def remember_device(request: Request, response: Response, user: UUID) -> None:
+    """Only for who has proven to be that person: attempts from here are counted apart from those of strangers."""
+    settings: Settings = request.state.settings
+    device = device_of(request).and_knows(user)
+    value = str(_serializer(settings).dumps({'id': device.id, 'people': device.people}))
+    response.set_cookie(DEVICE, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+
+
+# the more particular first: every browser also calls itself one of the later ones
+_BROWSERS = ('Edg/Edge', 'OPR/Opera', 'SamsungBrowser/Samsung Internet', 'Firefox/Firefox', 'FxiOS/Firefox', 'CriOS/Chrome',
+             'Chrome/Chrome', 'Safari/Safari')  # fmt: skip
+_SYSTEMS = ('iPhone/iPhone', 'iPad/iPad', 'Android/Android', 'Windows/Windows', 'Mac OS X/Mac', 'CrOS/ChromeOS', 'Linux/Linux')
+
+
+def device_words(user_agent: str) -> str:
+    """`Firefox · Windows`: enough to know one's own devices in a list, and not a fingerprint."""
+    found = [_named(user_agent, names) for names in (_BROWSERS, _SYSTEMS)]
+    words = ' · '.join(word for word in found if word)
+    return words or re.sub(r'[^\w./ -]', '', user_agent)[:40].strip() or '–'
+
+
+def _named(user_agent: str, names: tuple[str, ...]) -> str:
+    return next((word for sign, _slash, word in (name.partition('/') for name in names) if sign in user_agent), '')

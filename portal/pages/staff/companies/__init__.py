@@ -1,0 +1,13 @@
+"""The client companies: all of them, a new one, and one with its people."""
+
+from portal.domain.access import Permission
+from portal.pages.screens import Screen
+from portal.pages.staff.companies.adding import new_company
+from portal.pages.staff.companies.company import company
+from portal.pages.staff.companies.directory import companies
+
+SCREENS = (
+    Screen('/companies', companies, Permission.COMPANIES_SEE, 'companies'),
+    Screen('/companies/new', new_company, Permission.COMPANIES_MANAGE, 'companies'),  # before any company of that name
+    Screen('/companies/{slug}', company, Permission.COMPANIES_SEE, 'companies'),
+)

@@ -1,0 +1,268 @@
+"""One company: what waits, and its people."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from markupsafe import Markup
+from nicegui import ui
+from sqlalchemy import func as sql
+from sqlmodel import col, select
+
+from portal import links
+from portal.components.frame import Primary
+from portal.components.island import Act
+from portal.components.render import macro, render
+from portal.components.values import Action, Column, Fact, MenuItem, Option, Row
+from portal.domain.access import BUILT_IN, Permission, Role, UserType, role_label
+from portal.domain.base import NotFound, Wrong
+from portal.domain.people import Company, Membership, User, add_person, change_role, company_by_slug, end_membership, send_welcome
+from portal.domain.tickets import Counts, Listing, Visibility, Where, counts, listing
+from portal.domain.tickets.lists import COUNT_MOST
+from portal.i18n import _, _m, _mn, capped, day, spelled
+from portal.pages.screens import Here
+from portal.pages.shared.tickets import turn_mark
+
+TICKETS = 8
+CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
+
+
+def role_hint(role: str) -> str:
+    return {
+        'ClientUser': _('Own tickets, and those they are in copy of'),
+        'ClientBilling': _('The same, and everything about money'),
+        'ClientAdmin': _('All tickets of the company, and money'),
+    }.get(role, '')
+
+
+def exactly(n: int) -> str:
+    """Counts are exact up to COUNT_MOST."""
+    return capped(n, COUNT_MOST - 1)
+
+
+def in_words(n: int) -> str:
+    """At the beginning of a sentence."""
+    return spelled(n) if n < COUNT_MOST else exactly(n)
+
+
+def role_options() -> list[Option]:
+    return [Option(role, role_label(role), role_hint(role)) for role in CLIENT_ROLES]
+
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the company, ready to be shown."""
+
+    id: UUID
+    name: str
+    email: str
+    role: str  # a built-in one, or '' for one of the tenant's own
+    role_words: str
+    since: Any
+
+
+async def _people(db: Any, company: Company) -> list[Person]:
+    asked = (
+        select(User, Membership, Role.name)
+        .join(Membership, col(Membership.user_id) == User.id)
+        .outerjoin(Role, col(Role.id) == Membership.role_id)
+        .where(Membership.company_id == company.id, col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
+        .order_by(sql.lower(User.name), col(User.id))
+    )
+    return [
+        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '', m.created_at)
+        for user, m, own in (await db.execute(asked)).all()
+    ]
+
+
+class CompanyPage:
+    def __init__(self, here: Here) -> None:
+        self.here, self.by, self.slug = here, here.visit.by, here.parts['slug']
+        self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
+        self.errors: dict[str, str] = {}
+        self.values = self._nothing_typed()
+
+    @staticmethod
+    def _nothing_typed() -> dict[str, str]:
+        return {'name': '', 'email': '', 'role': CLIENT_ROLES[0]}
+
+    async def build(self) -> None:
+        await self._read()
+        self.here.title(self.company.name)
+        if self.here.visit.may(Permission.TICKETS_OPEN) and self.people:
+            self.here.set_primary(Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus'))
+        self.island = self.here.island(self._html(), self._act)
+        if self.manages:
+            self.dialog = ui.dialog()
+            self.dialog.props['aria-labelledby'] = 'about-person-title'
+            with self.dialog:
+                self.asking = self.here.island(Markup(''), self._act)
+        self.here.wakes(self._again, f'companies:{self.by.tenant.id}', f'tickets:{self.company.id}')
+
+    async def _read(self) -> None:
+        async with self.here.visit.work() as db:
+            self.company = await company_by_slug(db, self.slug)
+            self.people = await _people(db, self.company)
+            self.counts: Counts = await counts(db, self.by.user_id, staff=True, company_id=self.company.id)
+            self.tickets: Listing = await listing(db, Where(group='open', company_id=self.company.id, sort='turn'), most=TICKETS)
+
+    async def _again(self) -> None:
+        await self._read()
+        self.island.set(self._html())
+
+    # ---------- what is shown ----------
+
+    def _html(self) -> Markup:
+        here, n = self.here, self.counts
+        return render(
+            'staff/company.html', here=here, company=self.company, statement=self._statement(), counts=n, tickets=self._tickets(),
+            people=[(person, self._menu(person)) for person in self.people], columns=self._columns(), manages=self.manages,
+            open_words=_('{n} open', n=exactly(n.open)), ours_words=_('{n} wait for us', n=exactly(n.theirs)),
+            all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
+            facts=self._facts(), portal_href=self._portal_href(), role_options=role_options(), values=self.values,
+            errors=self.errors, draft=self._draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
+            add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
+        )  # fmt: skip
+
+    @property
+    def _draft(self) -> str:
+        return f'add-person:{self.company.id}:{self.by.user_id}'
+
+    def _statement(self) -> Markup:
+        """What waits, for whom; the company's name stands above already."""
+        n, href = self.counts, self.here.url('/tickets', company=self.slug)
+        if not self.people and not n.open:
+            return _m('Nobody can come in yet.')
+        parts: list[Markup] = []
+        if n.theirs:
+            parts.append(_mn(
+                '<a href="{href}">{count} ticket</a> waits for us.', '<a href="{href}">{count} tickets</a> wait for us.', n.theirs,
+                count=in_words(n.theirs), href=href,
+            ))  # fmt: skip
+        if n.mine:
+            parts.append(_mn('<b>{count}</b> waits for them.', '<b>{count}</b> wait for them.', n.mine, count=in_words(n.mine)))
+        if n.away and not parts:
+            parts.append(_mn('<b>{count} ticket</b> is with a supplier.', '<b>{count} tickets</b> are with a supplier.', n.away,
+                             count=in_words(n.away)))  # fmt: skip
+        return Markup(' ').join(parts) if parts else _m('Nothing is open.')
+
+    def _tickets(self) -> list[Row]:
+        """As everywhere: what, its number, whose turn."""
+        lock = macro('icon')('lock', small=True, label=_('Private'))
+        line = Markup('{} <span class="faint id">T-{}</span> {}').format
+        return [
+            Row(
+                line(t.subject, t.number, lock if t.visibility is Visibility.PRIVATE else ''),
+                end=turn_mark(t.status, 'staff', self.by.tenant.short_name), href=self.here.url(f'/tickets/T-{t.number}'),
+            )
+            for t in self.tickets.rows
+        ]  # fmt: skip
+
+    def _columns(self) -> list[Column]:
+        columns = [Column(_('Person')), Column(_('Role')), Column(_('Since'), right=True)]
+        return [*columns, Column(_('Actions'), unseen=True)] if self.manages else columns
+
+    def _menu(self, person: Person) -> list[MenuItem]:
+        return [
+            MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
+            MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
+            MenuItem(_('Remove from {company}', company=self.company.name), act='ask-remove', icon='circle-minus', danger=True,
+                     divided=True),
+        ]  # fmt: skip
+
+    def _facts(self) -> list[Fact]:
+        facts = [Fact(_('In the portal'), _('since {day}', day=day(self.company.created_at, year=True)))]
+        if self.company.archived_at:
+            facts.append(Fact(_('Archived'), day(self.company.archived_at, year=True)))
+        if self.company.outside_ref:
+            facts.append(Fact(_('Elsewhere'), self.company.outside_ref))
+        return facts
+
+    def _portal_href(self) -> str:
+        """For telling them where it is. From the settings, as in letters; never from the request."""
+        origin = links.origin_of(self.by.tenant.host, ui.context.client.request.state.settings)
+        return f'{origin}/client-portal/{self.company.slug}'
+
+    # ---------- what is done ----------
+
+    async def _act(self, act: Act) -> None:
+        match act.name:
+            case 'add':
+                await self._add(act)
+            case 'ask-role' | 'ask-remove':
+                self._ask(act.name, self._person(act))
+            case 'welcome':
+                person = self._person(act)
+                await self._change(person, lambda db, company: send_welcome(db, self.by, company, person.id))
+                self.here.say(_('{name} gets the welcome letter again.', name=person.name))
+            case 'role':
+                await self._change_role(act)
+            case 'remove':
+                person = self._person(act)
+                await self._change(person, lambda db, company: end_membership(db, self.by, company, person.id))
+                self.here.say(_('{name} no longer belongs to {company}.', name=person.name, company=self.company.name))
+            case 'close':
+                self.dialog.close()
+            case _:
+                pass
+
+    async def _add(self, act: Act) -> None:
+        self.values = {name: act.text(name) for name in ('name', 'email', 'role')}
+        self.errors = {}
+        try:
+            async with self.here.visit.work() as db:
+                company = await company_by_slug(db, self.slug)
+                person = await add_person(db, self.by, company, **self.values)
+        except Wrong as wrong:
+            self.errors = wrong.fields
+            self.island.set(self._html())
+            return
+        self.values = self._nothing_typed()
+        await self._again()
+        self.island.forget_draft(self._draft)
+        self.here.say(_('{name} belongs to {company} now, and gets a letter.', name=person.name, company=self.company.name))
+
+    def _person(self, act: Act) -> Person:
+        """Of the row something was done to; raises NotFound."""
+        person = next((p for p in self.people if str(p.id) == act.key), None)
+        if person is None:
+            raise NotFound
+        return person
+
+    def _ask(self, about: str, person: Person, *, role: str = '', error: str = '') -> None:
+        """Once, and naming the person."""
+        self.by.need(Permission.COMPANIES_MANAGE)  # the verb says so, too; without it there is no dialog to open
+        keep = Action(_('Cancel'), act='close', kind='quiet')
+        if about == 'ask-role':
+            does = Action(_('Change the role'), type='submit', kind='primary', attrs={'form': 'role-form'})
+            title = _('What may {name} do?', name=person.name)
+        else:
+            does = Action(_('Remove {name}', name=person.name), act='remove', kind='danger', attrs={'data-key': str(person.id)})
+            title = _('Remove {name} from {company}?', name=person.name, company=self.company.name)
+        self.asking.set(render(
+            'staff/about_person.html', about=about, person=person, company=self.company, title=title, actions=[keep, does],
+            role_options=role_options(), role=role or person.role, error=error,
+        ))  # fmt: skip
+        self.dialog.open()
+
+    async def _change_role(self, act: Act) -> None:
+        person, role = self._person(act), act.text('role')
+        try:
+            await self._change(person, lambda db, company: change_role(db, self.by, company, person.id, role))
+        except Wrong as wrong:
+            self._ask('ask-role', person, role=role, error=wrong.fields.get('role', ''))
+            return
+        self.here.say(_('{name} is {role} now.', name=person.name, role=role_label(role)))
+
+    async def _change(self, person: Person, verb: Callable[[Any, Company], Awaitable[None]]) -> None:
+        async with self.here.visit.work() as db:
+            await verb(db, await company_by_slug(db, self.slug))
+        if self.manages:
+            self.dialog.close()
+        await self._again()
+
+
+async def company(here: Here) -> None:
+    await CompanyPage(here).build()
