@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 
 from portal import settings as portal_settings
-from portal.db import migrate, server
+from portal.db import migrate, roles, server
 from portal.settings import Settings
 
 HERE = Path(__file__).parent
@@ -91,7 +91,8 @@ def _make(running: server.Cluster) -> None:
     print(f'Making {TICKETS:,} tickets, a few minutes …', flush=True)
     with psycopg.connect(maintenance, dbname='postgres', autocommit=True) as db:
         db.execute(f'drop database if exists {running.database} with (force)')
-    server.roles.prepare(maintenance, running.database, SECRET.encode(), create=True)
+        db.execute(f'create database {running.database}')
+    roles.prepare(maintenance, running.database, SECRET.encode())
     migrate.upgrade(running)
     with psycopg.connect(maintenance, autocommit=True) as db:
         db.execute("set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '512MB'")

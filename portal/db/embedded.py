@@ -205,6 +205,11 @@ def _bring_up(server: Server, shared_buffers: str, *, loose: bool) -> None:
 def _initialise(server: Server, *options: str) -> None:
     """In a folder of its own that becomes `pg` when it is complete: an interrupted initdb leaves nothing but rubbish."""
     for rubbish in server.home.glob('new-*'):
+        while orphans := _processes(rubbish):  # initdb outlives a portal that was killed
+            for process in orphans:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(orphans)
         shutil.rmtree(rubbish)
     draft = Path(tempfile.mkdtemp(prefix='new-', dir=server.home))
     (draft / 'password').write_text(server.password)
@@ -258,12 +263,12 @@ def _clear_up(pgdata: Path) -> None:
         psutil.wait_procs(processes, timeout=0.05)
 
 
-def _processes(pgdata: Path) -> list[psutil.Process]:
-    """Everything that PostgreSQL runs there: it works in its data folder, postmaster and children."""
+def _processes(folder: Path) -> list[psutil.Process]:
+    """Those of PostgreSQL that work in the folder or below. A server does so in its data folder, postmaster and children."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.cwd() == str(pgdata) and process.pid != os.getpid():
+            if process.name() in ('initdb', 'postgres') and Path(process.cwd()).is_relative_to(folder):
                 found.append(process)
     return found
 

@@ -1,5 +1,7 @@
 """The demo: an invented provider, its clients, and what they talked about in the last eighteen months."""
 
+from typing import Any, LiteralString
+
 from psycopg import Connection, connect, sql
 
 from portal.db import cast
@@ -8,7 +10,10 @@ from portal.domain.access import Side, role_label
 from portal.settings import Settings
 
 NORTHWIND = cast.NORTHWIND
-SIGN_IN = {'staff': '/auth/msp/signin', 'client': '/auth/client-portal/signin'}
+_SIDES: tuple[tuple[Side, str, str], ...] = (
+    ('staff', 'staff', '/auth/msp/signin'),
+    ('client', 'clients', '/auth/client-portal/signin'),
+)
 
 
 def load(cluster: Cluster, settings: Settings, database: str | None = None) -> bool:
@@ -31,15 +36,15 @@ def load(cluster: Cluster, settings: Settings, database: str | None = None) -> b
     return True
 
 
-def _truth(connection: Connection, question: sql.SQL | str) -> bool:
-    row = connection.execute(question).fetchone()  # pyright: ignore[reportArgumentType]
+def _truth(connection: Connection[Any], question: LiteralString) -> bool:
+    row = connection.execute(question).fetchone()
     return bool(row and row[0])
 
 
-def _force_row_security(owner: Connection, force: str) -> None:
+def _force_row_security(owner: Connection[Any], force: LiteralString) -> None:
     """Without it not even the owner could write; nobody else sees it off, since it is back on before the commit."""
     change = sql.SQL('alter table {} {} row level security')
-    owner.execute(sql.SQL('; ').join(change.format(sql.Identifier(table), sql.SQL(force)) for table in cast.TABLES))  # pyright: ignore
+    owner.execute(sql.SQL('; ').join(change.format(sql.Identifier(table), sql.SQL(force)) for table in cast.TABLES))
 
 
 def accounts(tenant_name: str, side: Side) -> list[tuple[str, str, str]]:
@@ -61,8 +66,8 @@ def greeting(settings: Settings) -> str:
     """For the console: where to go, and as whom."""
     lines = [f'This is the demo. The password of everybody: {settings.demo_password}']
     for provider, origin in _origins(settings).items():
-        for side, who in (('staff', 'staff'), ('client', 'clients')):
-            lines += ['', f'{provider}, {who}: {origin}{SIGN_IN[side]}']
+        for side, who, path in _SIDES:
+            lines += ['', f'{provider}, {who}: {origin}{path}']
             lines += [f'  {email:<24}  {name:<14}  {role}' for name, role, email in accounts(provider, side)]
     return '\n'.join(lines) + '\n'
 

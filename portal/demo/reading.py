@@ -44,7 +44,7 @@ class Unreadable(ValueError):
 
 def stories(folder: Path = STORIES) -> list[Story]:
     """In the order of their opening."""
-    found = [story for path in sorted(folder.glob('*-*.md')) for story in read(path.read_text('utf-8'), path.stem)]
+    found = [story for path in sorted(folder.glob('[a-z]*.md')) for story in read(path.read_text('utf-8'), path.stem)]
     return sorted(found, key=lambda story: (-story.ago, story.at, story.where))
 
 

@@ -1,55 +1,79 @@
-"""Tenants, companies and people of the demo, as rows."""
+"""Tenants, companies and people of the demo, and with the stories everything that happened, as rows."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 from uuid import UUID
 
 from argon2 import PasswordHasher
 
 from portal.db import cast
+from portal.demo import reading, telling
+from portal.demo.days import Days
 from portal.domain.base import uuid7
 
-Rows = dict[str, list[dict[str, Any]]]
-SINCE = 560  # days ago: when the providers began with the portal
-GERMAN = 'bill'
+BEGAN = 390  # working days ago: with the portal, a year and a half
+GERMAN = 'bill'  # reads the portal in German
 
 _TENANTS: tuple[dict[str, Any], ...] = (
     {'name': cast.NORTHWIND, 'short_name': 'Northwind', 'host': 'localhost', 'accent': None, 'phone': '030 23125 420',
      'phone_hours': 'Mon–Fri 7:30–18:00'},
     {'name': cast.SOUTHGATE, 'short_name': 'Southgate', 'host': 'southgate.localhost', 'accent': '#0f766e',
-     'phone': '089 998 250 70', 'phone_hours': 'Mon–Sat 6:00–16:00'},
+     'phone': '089 99998 250', 'phone_hours': 'Mon–Sat 6:00–16:00'},
 )  # fmt: skip
 
 
-def rows(password: str) -> Rows:
-    """Everything, dated back from now."""
-    since = datetime.now(UTC) - timedelta(days=SINCE)
-    tenants: dict[str, UUID] = {tenant['name']: uuid7() for tenant in _TENANTS}
-    companies = {slug: uuid7() for slug in cast.COMPANIES}
-    people = {key: uuid7() for key in cast.PEOPLE}
-    found: Rows = {
-        'tenant': [
-            {**tenant, 'id': tenants[tenant['name']], 'language': 'en', 'timezone': 'Europe/Berlin', 'idle_minutes': 480,
-             'session_hours': 168, 'reopen_days': 14, 'created_at': since}
-            for tenant in _TENANTS
-        ],
-        'company': [
-            {'id': companies[slug], 'tenant_id': tenants[provider], 'slug': slug, 'name': name, 'created_at': since}
-            for slug, (name, provider) in cast.COMPANIES.items()
-        ],
-    }  # fmt: skip
-    hashed = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1).hash(password)  # as the door does
-    for key, person in cast.PEOPLE.items():
-        tenant = {'tenant_id': tenants[person.provider]}
-        _add(found, 'users', **tenant, id=people[key], email=person.email, name=person.name, theme='auto', mail_off=[],
-             user_type='internal' if person.staff_role else 'client', staff_role=person.staff_role,
-             language='de' if key == GERMAN else None, created_at=since)  # fmt: skip
-        _add(found, 'credential', **tenant, user_id=people[key], password_hash=hashed, changed_at=since)
-        for slug, role in person.companies.items():
-            _add(found, 'membership', **tenant, id=uuid7(), user_id=people[key], company_id=companies[slug], role=role,
-                 created_at=since)  # fmt: skip
+def rows(password: str, now: datetime | None = None) -> telling.Rows:
+    """By table; dated back from now."""
+    days = Days.until(now or datetime.now(UTC))
+    ids = telling.Ids(
+        tenants={tenant['name']: uuid7() for tenant in _TENANTS},
+        companies={slug: uuid7() for slug in cast.COMPANIES},
+        people={key: uuid7() for key in cast.PEOPLE},
+    )
+    found = telling.rows(reading.stories(), days, ids)
+    _add_tenants(found, ids, days)
+    _add_people(found, ids, days, password)
     return found
 
 
-def _add(found: Rows, table: str, **row: Any) -> None:
+def _add_tenants(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
+    since = days.moment(BEGAN, time(9))
+    for tenant in _TENANTS:
+        me = ids.tenants[tenant['name']]
+        _add(found, 'tenant', **tenant, id=me, language='en', timezone='Europe/Berlin', idle_minutes=480, session_hours=168,
+             reopen_days=14, created_at=since)  # fmt: skip
+        _log(found, me, None, _founder(ids, tenant['name']), since, 'tenant.founded', me)
+    for slug, (name, provider) in cast.COMPANIES.items():
+        me, tenant = ids.companies[slug], ids.tenants[provider]
+        _add(found, 'company', id=me, tenant_id=tenant, slug=slug, name=name, created_at=since)
+        _log(found, tenant, me, _founder(ids, provider), since, 'company.added', me, name=name)
+
+
+def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str) -> None:
+    since = days.moment(BEGAN, time(10))
+    hashed = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1).hash(password)  # as the door does
+    for key, person in cast.PEOPLE.items():
+        me, tenant = ids.people[key], ids.tenants[person.provider]
+        _add(found, 'users', tenant_id=tenant, id=me, email=person.email, name=person.name, theme='auto', mail_off=[],
+             user_type='internal' if person.staff_role else 'client', staff_role=person.staff_role,
+             language='de' if key == GERMAN else None, created_at=since)  # fmt: skip
+        _add(found, 'credential', tenant_id=tenant, user_id=me, password_hash=hashed, changed_at=since)
+        for slug, role in person.companies.items():
+            company = ids.companies[slug]
+            _add(found, 'membership', tenant_id=tenant, id=uuid7(), user_id=me, company_id=company, role=role, created_at=since)
+            _log(found, tenant, company, _founder(ids, person.provider), since, 'person.added', me, role=role)
+
+
+def _founder(ids: telling.Ids, provider: str) -> UUID:
+    return next(ids.people[key] for key, p in cast.PEOPLE.items() if p.provider == provider and p.staff_role == 'MspAdmin')
+
+
+def _log(
+    found: telling.Rows, tenant: UUID, company: UUID | None, actor: UUID, at: datetime, action: str, subject: UUID, **detail: str
+) -> None:
+    _add(found, 'audit', tenant_id=tenant, company_id=company, id=telling.id_at(at), at=at, actor_id=actor, action=action,
+         subject_id=subject, detail=detail)  # fmt: skip
+
+
+def _add(found: telling.Rows, table: str, **row: Any) -> None:
     found.setdefault(table, []).append(row)

@@ -46,6 +46,7 @@ async def chromium():
 @pytest.fixture
 async def page(chromium, address):
     context = await chromium.new_context(viewport={'width': 1440, 'height': 900})
+    context.set_default_timeout(8000)
     page = await context.new_page()
     await open_page(page, address)
     yield page

@@ -81,7 +81,7 @@ def _plain(html: str, label: str) -> str:
 async def test_bea_finds_no_trace_by_asking(visitor: type[Visitor], cast: Cast, query: str) -> None:
     page = await visitor(cast.bea).get(f'/client-portal/bolt/tickets{query}')
     assert page.status == 200
-    for word in ('Kyocera', 'payroll', 'salary', 'Marchetti', 'Acme'):
+    for word in {'Kyocera', 'payroll', 'salary', 'Marchetti', 'Acme'} - {query.partition('=')[2]}:
         assert word not in page.html, word
 
 
@@ -178,11 +178,26 @@ async def test_every_word_is_translated(
     data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {'English', 'Deutsch', 'Ctrl', 'K', 'Esc'}
     for screen in screens_of(who, settings):
         page = await visitor(who).get(addresses(screen, who, cast)['own'])
-        for words, where in visible(page.html):
-            rest = re.sub(r'⟦[^⟦⟧]*⟧', '', re.sub(r'⟦[^⟦⟧]*⟧', '', words))
-            left = [w for w in re.split(r'[\s*.,?!:()·“”]+', rest) if re.search(r'[A-Za-zÄ-ü]{2,}', w) and w not in data]
+        for rest, where in untranslated(page.html):
+            left = [w for w in re.split(r'[\s*.,?!:()·“”;]+', rest) if re.search(r'[A-Za-zÄ-ü]{2,}', w) and w not in data]
             if left and not DATES.search(rest) and not _known(screen, where, left):
-                pytest.fail(f'{screen.path or "/"}: {words!r} in {where} is not translated')
+                pytest.fail(f'{screen.path or "/"}: {rest!r} in {where} is not translated')
+
+
+def untranslated(html: str) -> list[tuple[str, str]]:
+    """What stands outside of the brackets; a message with markup in it begins in one node and ends in another."""
+    depth, found = 0, []
+    for words, where in visible(html):
+        rest = ''
+        for sign in words:
+            if sign == '⟦':
+                depth += 1
+            elif sign == '⟧':
+                depth -= 1
+            elif not depth:
+                rest += sign
+        found.append((rest, where))
+    return found
 
 
 def _known(screen: Screen, where: str, left: list[str]) -> bool:

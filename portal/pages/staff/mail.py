@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup, escape
 from nicegui import ui
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.render import macro, render
 from portal.components.values import Column, Fact
@@ -69,7 +69,7 @@ class Found:
     older: UUID | None
 
 
-async def _found(db: Any, *, after: UUID | None, before: UUID | None) -> Found:
+async def _found(db: AsyncSession, *, after: UUID | None, before: UUID | None) -> Found:
     """`after` a letter come the older ones; `before` it stand the newer ones."""
     query = select(Letter, User).join(User, col(User.id) == Letter.to_user_id)
     if after:
@@ -78,7 +78,7 @@ async def _found(db: Any, *, after: UUID | None, before: UUID | None) -> Found:
         query = query.where(col(Letter.id) > before)
     backwards = bool(before and not after)
     query = query.order_by(col(Letter.id).asc() if backwards else col(Letter.id).desc()).limit(PAGE + 1)
-    rows = list((await db.execute(query)).tuples())
+    rows = list(await db.exec(query))
     more, rows = len(rows) > PAGE, rows[:PAGE]
     if backwards:
         rows.reverse()

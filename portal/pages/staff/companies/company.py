@@ -9,6 +9,7 @@ from markupsafe import Markup
 from nicegui import ui
 from sqlalchemy import func as sql
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal import links
 from portal.components.frame import Primary
@@ -63,7 +64,7 @@ class Person:
     since: Any
 
 
-async def _people(db: Any, company: Company) -> list[Person]:
+async def _people(db: AsyncSession, company: Company) -> list[Person]:
     asked = (
         select(User, Membership, Role.name)
         .join(Membership, col(Membership.user_id) == User.id)
@@ -73,7 +74,7 @@ async def _people(db: Any, company: Company) -> list[Person]:
     )
     return [
         Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '', m.created_at)
-        for user, m, own in (await db.execute(asked)).all()
+        for user, m, own in await db.exec(asked)
     ]
 
 
@@ -151,7 +152,7 @@ class CompanyPage:
     def _tickets(self) -> list[Row]:
         """As everywhere: what, its number, whose turn."""
         lock = macro('icon')('lock', small=True, label=_('Private'))
-        line = Markup('{} <span class="faint id">T-{}</span> {}').format
+        line = Markup('{} <span class="faint"><span class="id">T-{}</span> {}</span>').format
         return [
             Row(
                 line(t.subject, t.number, lock if t.visibility is Visibility.PRIVATE else ''),
@@ -256,7 +257,7 @@ class CompanyPage:
             return
         self.here.say(_('{name} is {role} now.', name=person.name, role=role_label(role)))
 
-    async def _change(self, person: Person, verb: Callable[[Any, Company], Awaitable[None]]) -> None:
+    async def _change(self, person: Person, verb: Callable[[AsyncSession, Company], Awaitable[None]]) -> None:
         async with self.here.visit.work() as db:
             await verb(db, await company_by_slug(db, self.slug))
         if self.manages:

@@ -1,13 +1,14 @@
 """All companies by name, with what waits."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup
-from sqlalchemy import Select, exists, literal, or_, tuple_
+from sqlalchemy import exists, literal, or_, tuple_
 from sqlalchemy import func as sql
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from portal.components.frame import Primary
 from portal.components.island import Act
@@ -45,9 +46,9 @@ class Found:
     after: str = ''
 
 
-def _named(words: str) -> Select[Any]:
+def _named(words: str) -> SelectOfScalar[Company]:
     """Companies of these words: in their name, or in name or address of somebody there (whoever calls says theirs)."""
-    query: Select[Any] = select(Company).where(col(Company.archived_at).is_(None))
+    query = select(Company).where(col(Company.archived_at).is_(None))
     if not words:
         return query
     somebody = exists().where(
@@ -57,18 +58,18 @@ def _named(words: str) -> Select[Any]:
     return query.where(or_(col(Company.name).icontains(words, autoescape=True), somebody))
 
 
-async def _found(db: Any, words: str, *, after: str = '', before: str = '') -> Found:
+async def _found(db: AsyncSession, words: str, *, after: str = '', before: str = '') -> Found:
     """A place that is not there (any more) counts as the beginning."""
     edge = (await db.exec(select(Company).where(Company.slug == (after or before)))).first() if after or before else None
     backwards = bool(before and not after and edge)
     by_name = (sql.lower(Company.name), col(Company.id))
     query = _named(words)
-    total = (await db.execute(select(sql.count()).select_from(query.subquery()))).scalar_one()
+    total = (await db.exec(select(sql.count()).select_from(query.subquery()))).one()
     if edge:
         place, key = tuple_(sql.lower(literal(edge.name)), literal(edge.id)), tuple_(*by_name)
         query = query.where(key < place if backwards else key > place)
     query = query.order_by(*(c.desc() if backwards else c for c in by_name)).limit(PAGE + 1)
-    rows = list((await db.execute(query)).scalars())
+    rows = list(await db.exec(query))
     more, rows = len(rows) > PAGE, rows[:PAGE]
     if backwards:
         rows.reverse()
@@ -79,7 +80,7 @@ async def _found(db: Any, words: str, *, after: str = '', before: str = '') -> F
     )  # fmt: skip
 
 
-async def _with_counts(db: Any, companies: list[Company]) -> list[Line]:
+async def _with_counts(db: AsyncSession, companies: list[Company]) -> list[Line]:
     ids = [c.id for c in companies]
     there = (
         select(Membership.company_id, sql.count())
@@ -94,8 +95,8 @@ async def _with_counts(db: Any, companies: list[Company]) -> list[Line]:
         .where(col(Ticket.company_id).in_(ids), rank < literal(OPEN_RANKS, literal_execute=True))
         .group_by(col(Ticket.company_id))
     )
-    people: dict[UUID, int] = dict((await db.execute(there)).tuples().all())
-    tickets = {company: numbers for company, *numbers in (await db.execute(waiting)).all()}
+    people: dict[UUID, int] = dict(list(await db.exec(there)))
+    tickets = {company: numbers for company, *numbers in await db.exec(waiting)}
     return [Line(c.slug, c.name, people.get(c.id, 0), *tickets.get(c.id, (0, 0, 0))) for c in companies]
 
 

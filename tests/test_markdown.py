@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from portal.components.markdown import MOST_SIGNS, to_html, to_text
+from portal.markdown import MOST_SIGNS, to_html, to_text
 
 
 class Found(HTMLParser):

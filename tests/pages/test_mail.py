@@ -1,0 +1,162 @@
+"""The outbox, as whoever answers for the MSP reads it."""
+
+import json
+import re
+from datetime import UTC, datetime
+from html import unescape
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from portal.db import cast as casting
+from portal.db.cast import Cast, Member
+from portal.domain.base import uuid7
+from tests.visitor import Page, Visitor
+
+LINK = 'https://portal.example/auth/password-reset/set-new-password?token=a.b-c_d'
+WELCOME = f'Hello Ugo,\n\nchoose a password:\n{LINK}\n\n-- \nNorthwind IT'
+
+
+def words(page: Page) -> str:
+    return re.sub(r'\s+', ' ', unescape(re.sub(r'<[^>]+>', ' ', page.shown)))
+
+
+def letter(maintenance: str, to: Member, **more: Any) -> UUID:
+    """In the outbox, as the job leaves it while no mail server is set."""
+    row = {
+        'id': uuid7(), 'tenant_id': to.tenant_id, 'kind': 'welcome', 'to_user_id': to.user_id, 'company_id': to.company_id,
+        'ticket_id': None, 'state': 'kept', 'subject': 'Your access', 'text': WELCOME, 'html': '<p>…</p>', 'error': None,
+        'created_at': datetime.now(UTC), **more,
+    }  # fmt: skip
+    with psycopg.connect(maintenance) as connection:
+        casting.insert(connection, {'mail_outbox': [row]})
+    return row['id']
+
+
+def readings(maintenance: str, cast: Cast) -> list[tuple[Any, ...]]:
+    with psycopg.connect(maintenance) as connection:
+        found = connection.execute(
+            "select actor_id, subject_id, detail from audit where tenant_id = %s and action = 'letter.read'", (cast.northwind.id,)
+        )
+        return found.fetchall()
+
+
+async def test_the_newest_stand_first_with_their_state_in_words(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    for state, error in (('waiting', None), ('waiting', 'connection refused'), ('dropped', None), ('failed', 'no such mailbox'), ('kept', None)):
+        letter(maintenance, cast.ugo, state=state, error=error, subject=f'It is {state}')
+    page = await visitor(cast.mona).get('/msp/mail')
+    seen = words(page)
+    assert seen.index('It is kept') < seen.index('It is failed') < seen.index('It is dropped') < seen.index('It is waiting')
+    assert 'Kept here' in seen
+    assert 'Failed no such mailbox' in seen
+    assert 'Not sent They may no longer see it' in seen
+    assert 'Waiting It is tried again: connection refused' in seen
+    assert 'Sent' in seen  # from the cast's stories
+    assert 'Ugo Marchetti ugo@acme.example' in seen
+    assert 'No mail server is set' in seen
+    assert 'PORTAL_SMTP_URL' in seen
+
+
+async def test_a_letter_can_be_read_and_its_link_followed(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    kept = letter(maintenance, cast.ugo)
+    page = await visitor(cast.mona).get(f'/msp/mail/{kept}')
+    assert page.status == 200
+    assert 'Hello Ugo,' in words(page)
+    assert f'<a href="{LINK}" target="_blank" rel="noopener noreferrer nofollow">{LINK}</a>' in page.shown
+    assert 'ugo@acme.example' in words(page)
+    assert '/msp/companies/acme' in page.shown
+
+
+async def test_reading_a_link_that_opens_an_account_is_recorded(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    kept = letter(maintenance, cast.ugo)
+    await visitor(cast.mona).get('/msp/mail')
+    assert readings(maintenance, cast) == []
+    await visitor(cast.mona).get(f'/msp/mail/{kept}')
+    [(who, whose, detail)] = readings(maintenance, cast)
+    assert (who, whose) == (cast.mona.user_id, cast.ugo.user_id)
+    assert detail == {'kind': 'welcome', 'letter': str(kept)}
+    assert 'token' not in json.dumps(detail)
+
+
+async def test_reading_about_a_private_ticket_is_recorded_and_about_others_is_not(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
+    open_one = letter(maintenance, cast.ugo, kind='reply', ticket_id=cast.printer.id, text='Tess replied')
+    await visitor(cast.mona).get(f'/msp/mail/{open_one}')
+    assert readings(maintenance, cast) == []
+    private = letter(maintenance, cast.ada, kind='reply', ticket_id=cast.payroll.id, text='Tess replied')
+    page = await visitor(cast.mona).get(f'/msp/mail/{private}')
+    assert 'in the audit log' in words(page)
+    assert len(readings(maintenance, cast)) == 1
+
+
+async def test_a_letter_that_went_out_has_no_text(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    sent = letter(maintenance, cast.ugo, state='sent', text=None, html=None, sent_at=datetime.now(UTC))
+    page = await visitor(cast.mona).get(f'/msp/mail/{sent}')
+    assert 'only the subject stays here' in words(page)
+    assert readings(maintenance, cast) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'seen'),
+    [
+        ('<script>alert(1)</script>', '&lt;script&gt;alert(1)&lt;/script&gt;'),
+        ('{{7*7}}', '{{7*7}}'),
+        ('javascript:alert(1)', '<p>javascript:alert(1)</p>'),
+        ('https://a.example/"onmouseover="alert(1)', '<a href="https://a.example/" '),
+        ('see (https://a.example/b).', 'see (<a href="https://a.example/b" '),
+        ('https://a.example/?a=1&b=<2>', '<a href="https://a.example/?a=1&amp;b=" '),
+    ],
+)
+async def test_a_letters_words_are_words(visitor: type[Visitor], cast: Cast, maintenance: str, text: str, seen: str) -> None:
+    kept = letter(maintenance, cast.ugo, kind='reply', text=text, subject=text)
+    page = await visitor(cast.mona).get(f'/msp/mail/{kept}')
+    assert seen in page.shown
+    assert '<script>alert' not in page.html
+    assert 'javascript:alert(1)"' not in page.shown
+    listed = await visitor(cast.mona).get('/msp/mail')
+    assert text in unescape(listed.shown)
+    assert '<script>alert' not in listed.html
+
+
+async def test_long_lists_come_in_pages(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    made = [str(letter(maintenance, cast.ugo, subject=f'Number {n:02}')) for n in range(60)]
+    first = await visitor(cast.mona).get('/msp/mail')
+    assert _rows(first) == made[:9:-1]
+    second = await visitor(cast.mona).get(_link(first, 'Older'))
+    assert _rows(second)[:10] == made[9::-1]
+    again = await visitor(cast.mona).get(_link(second, 'Newer'))
+    assert _rows(again) == _rows(first)
+    assert 'Newer' not in words(again)
+    for nonsense in ('after=x', 'before=%27', f'after={uuid7()}x'):
+        assert _rows(await visitor(cast.mona).get(f'/msp/mail?{nonsense}')) == _rows(first)
+
+
+def _rows(page: Page) -> list[str]:
+    return re.findall(r'<tr data-key="([^"]+)"', page.shown)
+
+
+def _link(page: Page, label: str) -> str:
+    found = re.search(rf'href="([^"]+)"[^>]*>(?:<svg.*?</svg>)?{label}', page.shown)
+    assert found, f'no link {label}'
+    return unescape(found[1])
+
+
+async def test_only_whoever_answers_for_the_msp_reads_mail(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    kept = letter(maintenance, cast.ugo)
+    for who in (cast.tess, cast.finn):
+        for path in ('/msp/mail', f'/msp/mail/{kept}'):
+            page = await visitor(who).get(path)
+            assert page.status == 403
+            assert 'Your access' not in page.html
+    assert (await visitor(cast.stan).get(f'/msp/mail/{kept}')).status == 404
+    assert 'ugo@acme.example' not in (await visitor(cast.stan).get('/msp/mail')).html
+    assert (await visitor(cast.ugo).get(f'/msp/mail/{kept}')).status == 303
+    assert readings(maintenance, cast) == []
+
+
+@pytest.mark.parametrize('name', ['nonsense', '00000000-0000-0000-0000-000000000000', '%00', "'"])
+async def test_a_letter_that_is_not_there(visitor: type[Visitor], cast: Cast, name: str) -> None:
+    assert (await visitor(cast.mona).get(f'/msp/mail/{name}')).status == 404
