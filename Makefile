@@ -37,7 +37,7 @@ lock: dev ## write the lock files (UPGRADE=--upgrade: with the newest versions)
 
 messages: dev ## collect the visible words into locales/
 	$(PY) -m babel.messages.frontend extract --mapping=babel.cfg --no-default-keywords $(KEYWORDS:%=--keyword=%) \
-	  --add-location=file --sort-by-file --project=portal --output=locales/portal.pot app.py portal
+	  --add-location=file --sort-by-file --omit-header --output=locales/portal.pot app.py portal
 	$(PY) -m babel.messages.frontend update --domain=portal --input-file=locales/portal.pot --output-dir=locales \
 	  --no-fuzzy-matching --ignore-pot-creation-date
 

@@ -1,8 +1,7 @@
 """A million tickets on a server of their own, in `bench/.data`: made once, and anew when the migrations have changed."""
 
 import hashlib
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -13,17 +12,14 @@ from portal.db import migrate, roles, server
 from portal.settings import Settings
 
 HERE = Path(__file__).parent
-FOLDER = HERE / '.data'
+FOLDER, SQL = HERE / '.data', HERE / 'data.sql'
 SECRET = 'a-secret-for-measuring-that-is-long-enough'
 #: The tenant with a tenth of all tickets; in it the companies that are measured.
 TENANT, BIG, SMALL = 'Bench MSP 1', 'company-1', 'company-2'
-TENANTS, COMPANIES = 50, 200
-TICKETS, OF_TENANT, OF_BIG, OF_SMALL = 1_000_000, 100_000, 5_000, 5
 COMMON, RARE = 'printer', 'zebra'  # in 1 of 12 subjects; in 1 of 10,000
-
-SCALE = {
-    'tenants': TENANTS, 'companies': COMPANIES, 'tickets': TICKETS, 'of_tenant': OF_TENANT, 'of_big': OF_BIG, 'of_small': OF_SMALL,
-}  # fmt: skip
+SCALE = {'tenants': 50, 'companies': 200, 'tickets': 1_000_000, 'of_tenant': 100_000, 'of_big': 5_000, 'of_small': 5}
+#: Name of the account, and the company in whose portal they are.
+PEOPLE = {'big': ('c1p0', BIG), 'small': ('c2p0', SMALL), 'user': ('c1p5', BIG), 'staff': ('staff1', None)}
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,6 @@ class Someone:
         return f'/client-portal/{self.slug}' if self.slug else '/msp'
 
 
-#: Name of the account, and the company in whose portal it is; see `MAKE`.
-PEOPLE = {'big': ('c1p0', BIG), 'small': ('c2p0', SMALL), 'user': ('c1p5', BIG), 'staff': ('staff1', None)}
-
-
 def settings(**more: str) -> Settings:
     return portal_settings.load(
         {'PORTAL_DATA_DIR': str(FOLDER), 'PORTAL_SECRET_KEY': SECRET, 'PORTAL_TENANT': TENANT, 'PORTAL_LOG_LEVEL': 'ERROR', **more}
@@ -57,38 +49,24 @@ def settings(**more: str) -> Settings:
 
 def ready(running: server.Cluster) -> dict[str, Someone]:
     """Makes the data if they are not there, and signs everybody in."""
-    maintenance = running.admin() or ''
-    stamp = FOLDER / 'made-with'
-    migrations = sorted((HERE.parent / 'portal/db/migrations').rglob('*.*'))
-    made_with = hashlib.sha256(b''.join(p.read_bytes() for p in (*migrations, Path(__file__)) if p.suffix in ('.py', '.sql')))
-    if not stamp.exists() or stamp.read_text() != made_with.hexdigest():
+    stamp, made_with = FOLDER / 'made-with', _hash()
+    if not stamp.exists() or stamp.read_text() != made_with:
         stamp.unlink(missing_ok=True)
         _make(running)
-        stamp.write_text(made_with.hexdigest())
-    with psycopg.connect(maintenance, autocommit=True) as db:
+        stamp.write_text(made_with)
+    with psycopg.connect(running.admin() or '', autocommit=True) as db:
         return {key: _sign_in(db, key, *who) for key, who in PEOPLE.items()}
 
 
-def _sign_in(db: psycopg.Connection, key: str, email: str, slug: str | None) -> Someone:
-    row = db.execute(
-        """select u.id, u.tenant_id, c.id from users u join tenant t on t.id = u.tenant_id
-           left join company c on c.tenant_id = t.id and c.slug = %s where t.name = %s and u.email = %s""",
-        (slug, TENANT, f'{email}@bench.example'),
-    ).fetchone()
-    assert row
-    someone = Someone(key, *row, slug)
-    db.execute(
-        """insert into session (token_hash, tenant_id, user_id, device, expires_at)
-           values (sha256(convert_to(%s, 'UTF8')), %s, %s, 'Bench', now() + interval '1 day')
-           on conflict (token_hash) do update set last_seen_at = now(), expires_at = excluded.expires_at, revoked_at = null""",
-        (someone.cookie, someone.tenant_id, someone.user_id),
-    )
-    return someone
+def _hash() -> str:
+    migrations = [p for p in sorted((HERE.parent / 'portal/db/migrations').rglob('*')) if p.suffix in ('.py', '.sql')]
+    content = b''.join(path.read_bytes() for path in (*migrations, SQL))
+    return hashlib.sha256(content + repr(SCALE).encode()).hexdigest()
 
 
 def _make(running: server.Cluster) -> None:
     maintenance = running.admin() or ''
-    print(f'Making {TICKETS:,} tickets, a few minutes …', flush=True)
+    print(f'Making {SCALE["tickets"]:,} tickets: about two minutes, once …', flush=True)
     with psycopg.connect(maintenance, dbname='postgres', autocommit=True) as db:
         db.execute(f'drop database if exists {running.database} with (force)')
         db.execute(f'create database {running.database}')
@@ -102,15 +80,25 @@ def _make(running: server.Cluster) -> None:
         ).fetchall()
         for name, _definition in indexes:
             db.execute(f'drop index {name}')
-        db.execute((HERE / 'data.sql').read_text().format(**SCALE, common=COMMON, rare=RARE, tenant=TENANT))
+        db.execute(SQL.read_text().format(**SCALE, common=COMMON, rare=RARE, tenant=TENANT))
         for _name, definition in indexes:
             db.execute(definition)
         db.execute('vacuum analyze')
         db.execute('checkpoint')
 
 
-def clear() -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-
-
-__all__ = ['Someone', 'ready', 'replace', 'settings']
+def _sign_in(db: psycopg.Connection, key: str, login: str, slug: str | None) -> Someone:
+    row = db.execute(
+        """select u.id, u.tenant_id, c.id from users u join tenant t on t.id = u.tenant_id
+           left join company c on c.tenant_id = t.id and c.slug = %s where t.name = %s and u.email = %s""",
+        (slug, TENANT, f'{login}@bench.example'),
+    ).fetchone()
+    assert row
+    someone = Someone(key, *row, slug)
+    db.execute(
+        """insert into session (token_hash, tenant_id, user_id, device, expires_at)
+           values (sha256(convert_to(%s, 'UTF8')), %s, %s, 'Bench', now() + interval '1 day')
+           on conflict (token_hash) do update set last_seen_at = now(), expires_at = excluded.expires_at, revoked_at = null""",
+        (someone.cookie, someone.tenant_id, someone.user_id),
+    )
+    return someone

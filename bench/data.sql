@@ -46,12 +46,13 @@ update share set tickets = tickets + {tickets} - (select sum(tickets) from share
 
 create temp table asked as
   select *, uuidv7(created_at - now()) as id, 1000 + row_number() over (partition by tenant_id order by created_at) as number,
-    least(created_at + (random() ^ 3) * interval '9 days', now()) as changed_at
+    created_at + (random() ^ 3) * least(interval '9 days', now() - created_at) as changed_at
   from (
-    select tenant_id, company_id, measured, people, staff, random() as luck, random() as mood, random() as word, random() as haste,
-      people[1 + floor(random() * cardinality(people))::int] as requester_id, staff[1 + floor(random() * 10)::int] as helper_id,
-      now() - interval '3 years' * (row_number() over (order by random()) - 1) / {tickets} as created_at
-    from share, generate_series(1, tickets)
+    -- the sort below and these must not share a level: PostgreSQL takes all `random()` of one for the same
+    select tenant_id, company_id, measured, tickets, people, staff, random() as luck, random() as mood, random() as word,
+      random() as haste, people[1 + floor(random() * cardinality(people))::int] as requester_id,
+      staff[1 + floor(random() * 10)::int] as helper_id, now() - interval '3 years' * (at - 1) / {tickets} as created_at
+    from (select share.*, row_number() over (order by random()) as at from share, generate_series(1, tickets)) placed
   ) at_random;
 analyze asked;
 
@@ -77,7 +78,7 @@ insert into ticket (id, tenant_id, company_id, number, subject, status, priority
     case when state = 'closed' then a.changed_at end
   from (
     select *, case
-      when created_at > now() - interval '30 days' and mood < 0.6 or mood < 0.005
+      when created_at > now() - interval '30 days' and mood < 0.6 or mood < 0.005 or tickets = {of_small}
         then (array['new', 'open', 'open', 'waiting_client', 'waiting_client', 'waiting_supplier'])[1 + floor(word * 6)::int]
       when created_at > now() - interval '60 days' and mood > 0.7 then 'solved'
       else 'closed' end as state

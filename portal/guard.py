@@ -267,7 +267,10 @@ def _only_own(handler: Any, name: str) -> Any:
             return
         if owner := visit_of(client):
             i18n.speak(owner.by.voice)
-        handler(sid, message)
+        try:
+            handler(sid, message)
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            log.warning('refused %s: %s', name, type(e).__name__)  # no frame of our scripts
 
     return checked
 

@@ -1,6 +1,7 @@
 """Somebody at the portal, without a browser: requests through the real guard, and what one does on an open page."""
 
 import asyncio
+import json
 import re
 from typing import Any
 from uuid import UUID
@@ -39,7 +40,7 @@ class Page:
         handlers = [e for e in island._event_listeners.values() if e.type == 'act']  # pyright: ignore[reportPrivateUsage]
         before = asyncio.all_tasks()
         assert self.client
-        self.client.handle_event({'id': island.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': message})
+        self.client.handle_event({'id': island.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': [json.dumps(message)]})
         started = asyncio.all_tasks() - before
         if started:
             await asyncio.wait(started, timeout=10)

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from portal import i18n
-from portal.components import markdown
+from portal import markdown
 from portal.components.frame import (
     Bell,
     Call,

@@ -11,13 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal import links
 from portal.domain.base import now
 from portal.domain.mail import Letter, LetterState, promise
-from portal.domain.people import MAIL_EVENTS, Company, Tenant, User
+from portal.domain.people import MAIL_EVENTS, Company, Tenant, User, members
 from portal.domain.tickets import Comment, Ticket
 from portal.domain.tickets.conversation import who_can_see
 from portal.i18n import Voice, known_language, known_timezone, speaking
 from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
-from portal.mail.sending import Refused, Unreachable, envelope, send
+from portal.mail.sending import NotSent, Refused, envelope, send
 from portal.mail.writing import Facts, write
 from portal.markdown import to_html
 from portal.settings import Settings
@@ -32,14 +32,15 @@ async def send_letter(context: procrastinate.JobContext, letter: str, tenant: st
     try:
         async with work(context) as db:
             await _deliver(db, UUID(letter), jobs.surroundings.settings)
-    except (Unreachable, Refused) as e:
+    except Exception as e:
         last = isinstance(e, Refused) or context.job.attempts + 1 >= TRIES
         async with work(context) as db:
             row = await db.get_one(Letter, UUID(letter))
-            row.error = str(e)[:200]
+            row.error = (e.said if isinstance(e, NotSent) else type(e).__name__)[:200]
             if last:
                 row.state = LetterState.FAILED
-        log.warning('letter %s: %s%s', letter, e, ', given up' if last else '')
+        known = isinstance(e, NotSent)
+        log.warning('letter %s: %s%s', letter, e if known else type(e).__name__, ', given up' if last else '', exc_info=not known)
         if not last:
             raise
 
@@ -78,6 +79,12 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         return None
     ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
     if letter.kind in MAIL_EVENTS and (ticket is None or not await _may_read(db, to, ticket)):
+        return None
+    if (
+        letter.kind.startswith('welcome')
+        and letter.company_id
+        and to.id not in {p.id for p in await members(db, letter.company_id)}
+    ):
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     origin = links.origin_of(tenant.host, settings)

@@ -32,11 +32,11 @@ async def language(request: Request) -> Response:
     return response
 
 
-async def _change(request: Request, **chosen: str) -> Response:
+async def _change(request: Request, *, theme: str | None = None, language: str | None = None) -> Response:
     visit: Visit = request.state.visit
     try:
         async with visit.work() as db:
-            await people.change_profile(db, visit.by, **chosen)
+            await people.change_profile(db, visit.by, theme=theme, language=language)
     except SignedOut:
         return RedirectResponse(SIGN_IN[MSP if visit.by.is_staff else CLIENT] + '?why=over', 303)
     except Wrong as e:

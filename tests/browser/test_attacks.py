@@ -75,7 +75,7 @@ def act(html: str, client_id: str, name: str, **values: str) -> str:
     island = next(n for n in re.findall(r'data-island="(\d+)"', html) if f'data-act="{name}"' in _island(html, n))
     listener = next(e['listener_id'] for e in elements(html)[island]['events'] if e['type'] == 'act')
     args = {'act': name, 'key': None, 'values': values, 'number': 1}
-    return '42' + json.dumps(['event', {'id': int(island), 'client_id': client_id, 'listener_id': listener, 'args': args}])
+    return '42' + json.dumps(['event', {'id': int(island), 'client_id': client_id, 'listener_id': listener, 'args': [json.dumps(args)]}])
 
 
 def _island(html: str, number: str) -> str:
@@ -179,7 +179,7 @@ async def test_an_act_that_the_screen_does_not_offer(attacker: Attacker, cast: C
     forged = json.loads(act(html, own, 'say', body='A note of Finn', kind='note', do='note')[2:])
     await socket.send('42' + json.dumps(forged))
     for name in ('solve', 'take'):
-        forged[1]['args']['act'] = name
+        forged[1]['args'] = [json.dumps({'act': name, 'key': None, 'values': {}, 'number': 2})]
         await socket.send('42' + json.dumps(forged))
     await drained(socket, 1.5)
     with psycopg.connect(maintenance) as c:
@@ -203,7 +203,7 @@ async def test_a_screen_of_another_company_through_ones_own_socket(attacker: Att
     ), 1):  # fmt: skip
         args = {'path': path, 'number': number}
         await socket.send(
-            '42' + json.dumps(['event', {'id': int(stage), 'client_id': own, 'listener_id': listener, 'args': args}])
+            '42' + json.dumps(['event', {'id': int(stage), 'client_id': own, 'listener_id': listener, 'args': [json.dumps(args)]}])
         )
         frames = ''.join(await drained(socket, 1))
         assert 'Kyocera' not in frames and 'Copying works' not in frames, path

@@ -93,7 +93,7 @@ def _link(page: Page, label: str) -> str:
 
 
 async def test_a_place_that_is_not_there_is_the_beginning(visitor: Someone, cast: Cast) -> None:
-    for asked in ('after=bakery', 'before=nobody', 'after=%27', 'after=a&before=b'):
+    for asked in ('after=bakery', 'before=nobody', 'after=%27', 'after=%00', 'after=a&before=b'):
         assert 'Acme Dental' in words(await visitor(cast.mona).get(f'/msp/companies?{asked}'))
 
 
@@ -223,6 +223,7 @@ async def test_only_people_of_this_company_can_be_changed_here(visitor: Someone,
 async def test_the_tickets_are_those_of_the_company(visitor: Someone, cast: Cast) -> None:
     page = await acme(visitor, cast.tess)
     assert 'Two tickets wait for us. One waits for them.' in words(page)
+    assert '3 open, 2 wait for us' in words(page)
     assert f'Kyocera at reception prints blank pages {cast.printer.label} In work' in words(page)
     assert 'Handheld scanners' not in page.html
     assert 'Certificate warning' not in page.html  # closed
@@ -266,5 +267,6 @@ async def test_clients_have_no_such_page(visitor: Someone, cast: Cast) -> None:
 async def test_another_tenants_company_is_not_there(visitor: Someone, cast: Cast) -> None:
     assert (await visitor(cast.mona).get('/msp/companies/bakery')).status == 404
     assert (await visitor(cast.stan).get('/msp/companies/acme')).status == 404
-    assert (await visitor(cast.mona).get('/msp/companies/nobody')).status == 404
+    for nobody in ('nobody', '%00', '%27', 'ACME', 'a' * 500):
+        assert (await visitor(cast.mona).get(f'/msp/companies/{nobody}')).status == 404
     assert (await visitor(host=cast.northwind.host).get('/msp/companies/acme')).status == 303

@@ -44,7 +44,13 @@ def readings(maintenance: str, cast: Cast) -> list[tuple[Any, ...]]:
 
 
 async def test_the_newest_stand_first_with_their_state_in_words(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
-    for state, error in (('waiting', None), ('waiting', 'connection refused'), ('dropped', None), ('failed', 'no such mailbox'), ('kept', None)):
+    for state, error in (
+        ('waiting', None),
+        ('waiting', 'connection refused'),
+        ('dropped', None),
+        ('failed', 'no such mailbox'),
+        ('kept', None),
+    ):
         letter(maintenance, cast.ugo, state=state, error=error, subject=f'It is {state}')
     page = await visitor(cast.mona).get('/msp/mail')
     seen = words(page)
@@ -114,19 +120,19 @@ async def test_a_letters_words_are_words(visitor: type[Visitor], cast: Cast, mai
     kept = letter(maintenance, cast.ugo, kind='reply', text=text, subject=text)
     page = await visitor(cast.mona).get(f'/msp/mail/{kept}')
     assert seen in page.shown
-    assert '<script>alert' not in page.html
+    assert '<script' not in page.shown
     assert 'javascript:alert(1)"' not in page.shown
     listed = await visitor(cast.mona).get('/msp/mail')
     assert text in unescape(listed.shown)
-    assert '<script>alert' not in listed.html
+    assert '<script' not in listed.shown
 
 
 async def test_long_lists_come_in_pages(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
     made = [str(letter(maintenance, cast.ugo, subject=f'Number {n:02}')) for n in range(60)]
     first = await visitor(cast.mona).get('/msp/mail')
-    assert _rows(first) == made[:9:-1]
+    assert _rows(first) == made[:34:-1]
     second = await visitor(cast.mona).get(_link(first, 'Older'))
-    assert _rows(second)[:10] == made[9::-1]
+    assert _rows(second) == made[34:9:-1]
     again = await visitor(cast.mona).get(_link(second, 'Newer'))
     assert _rows(again) == _rows(first)
     assert 'Newer' not in words(again)

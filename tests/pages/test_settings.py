@@ -48,7 +48,9 @@ async def test_everybody_finds_their_settings(visitor: type[Visitor], cast: Cast
 @pytest.mark.parametrize('who', ['ada', 'ugo', 'tess', 'mona'])
 async def test_a_name_is_changed(visitor: type[Visitor], cast: Cast, maintenance: str, who: str) -> None:
     me: Member = getattr(cast, who)
-    await save(await settings(visitor, me), me, name='  Ada   <b>B.</b> ', email='evil@x.example', theme='dark', staff_role='MspAdmin')
+    await save(
+        await settings(visitor, me), me, name='  Ada   <b>B.</b> ', email='evil@x.example', theme='dark', staff_role='MspAdmin'
+    )
     after = row(maintenance, me)
     assert after['name'] == 'Ada <b>B.</b>'
     assert after['email'] == me.email
@@ -58,7 +60,9 @@ async def test_a_name_is_changed(visitor: type[Visitor], cast: Cast, maintenance
     assert '<b>B.</b>' not in page.html
 
 
-async def test_wrong_input_is_told_at_its_field_and_what_was_typed_stays(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+async def test_wrong_input_is_told_at_its_field_and_what_was_typed_stays(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
     before = row(maintenance, cast.ada)
     page = await settings(visitor, cast.ada)
     await save(page, cast.ada, name='x' * 121, mail=['reply'])
@@ -86,7 +90,9 @@ async def test_a_language_is_spoken_from_the_next_page_on(visitor: type[Visitor]
     assert re.search(r'value="Asia/Tokyo" selected', page.shown)
 
 
-async def test_what_one_does_not_change_goes_on_following_the_tenant(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+async def test_what_one_does_not_change_goes_on_following_the_tenant(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
     await save(await settings(visitor, cast.bill), cast.bill, name='William Novak')
     after = row(maintenance, cast.bill)
     assert (after['language'], after['timezone']) == (None, None)

@@ -20,7 +20,8 @@ HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)  # OW
 LEAST, MOST = 15, 256  # characters; 15 because no second factor exists yet (ASVS 6.2.1, NIST SP 800-63B-4)
 GUESSES = 1e8  # a new password must need as many; zxcvbn calls what is below "somewhat guessable"
 ZXCVBN_READS = 72  # characters; it raises ValueError for more
-Args, Result = ParamSpec('Args'), TypeVar('Result')
+Args = ParamSpec('Args')
+Result = TypeVar('Result')
 
 
 class Busy(Exception):
@@ -103,11 +104,13 @@ def _verdict(password: str, email: str, name: str, also: tuple[str, ...]) -> Ver
         return Verdict(_('At most {n} characters, please.', n=MOST))
     if _names(password, email, name):
         return Verdict(_('Please leave your name and your e-mail address out of it.'), _strength(0))
+    if _only_names(password, email, name, also):
+        return Verdict(_('Please do not make it of names that belong to you.'), _strength(0))
     found = _guessed(password, email, name, also)
     strength = _strength(found['score'])
     if password.casefold() in _common() or found['guesses'] < GUESSES:
         words = _('Too easy to guess. {why} Add a word or two that have nothing to do with it.', why=_why(found))
-        return Verdict(words, strength)
+        return Verdict(words.replace('  ', ' '), strength)  # there is not always a why
     return Verdict(strength=strength)
 
 
@@ -118,15 +121,31 @@ def _names(password: str, email: str, name: str) -> bool:
     return any(len(word) >= 6 and word in inside for word in words)
 
 
+def _only_names(password: str, email: str, name: str, also: tuple[str, ...]) -> bool:
+    """What is left without them would not be worth calling a password."""
+    letters = rest = _letters(password)
+    for word in _about(email, name, also):
+        rest = rest.replace(word, '')
+    return len(rest) < 8 <= len(letters) - len(rest)
+
+
 def _letters(words: str) -> str:
     return ''.join(c for c in unicodedata.normalize('NFKC', words).casefold() if c.isalnum())
 
 
-def _guessed(password: str, email: str, name: str, also: tuple[str, ...]) -> dict[str, Any]:
+def _guessed(password: str, email: str, name: str, also: tuple[str, ...]) -> Any:
+    """zxcvbn's opinion. Also without a sign that only parts words: it takes `pass-word-pass-word` for much better."""
     from zxcvbn import zxcvbn  # its word lists take a moment to load
 
-    about = {part for words in (email, name, *also, 'portal') for part in _words(words) if len(part) > 2}
-    return zxcvbn(password[:ZXCVBN_READS], user_inputs=sorted(about))
+    about, signs = _about(email, name, also), {c for c in password if not c.isalnum()}
+    forms = {password, ''.join(c for c in password if c not in signs)} if len(signs) == 1 else {password}
+    return min((zxcvbn(form[:ZXCVBN_READS], user_inputs=about) for form in forms if form), key=lambda found: found['guesses'])
+
+
+def _about(email: str, name: str, also: tuple[str, ...]) -> list[str]:
+    """The words that whoever guesses would try first, the longest first."""
+    words = {part for words in (email, name, *also, 'portal') for part in _words(words) if len(part) > 2}
+    return sorted(words, key=len, reverse=True)
 
 
 def _words(words: str) -> list[str]:
@@ -140,7 +159,7 @@ def _common() -> frozenset[str]:
     return frozenset(FREQUENCY_LISTS['passwords'])
 
 
-def _why(found: dict[str, Any]) -> str:
+def _why(found: Any) -> str:
     """In words, by the longest part that zxcvbn recognised."""
     longest = max(found['sequence'], key=lambda match: len(match['token']))
     if longest['pattern'] == 'dictionary':

@@ -103,7 +103,7 @@ class Home:
         return [
             Row(
                 _m('<b>{name}</b> in <a class="plain" href="{href}">T-{number}</a>: {words}', name=first_name(r.last_by or r.requester),
-                   href=self.here.url(f'/tickets/T-{r.number}'), number=r.number, words=to_text(r.last_word or r.subject)[:120]),
+                   href=self.here.url(f'/tickets/T-{r.number}'), number=r.number, words=to_text(r.last_word or r.subject, 110)),
                 lead=i18n.when(r.changed_at),
             )
             for r in lately.rows

@@ -114,7 +114,8 @@ def timeline(talk: Conversation, visit: Visit) -> list[Said | Happened]:
         org = visit.by.tenant.name if msp else talk.company.name
         parts.append((comment.id, Said(str(comment.id), talk.name(comment.author_id), org, comment.created_at,
                                        to_html(comment.body), comment.is_internal, msp)))  # fmt: skip
-    parts += [(event.id, _happened(event, talk, visit)) for event in talk.events]
+    # that a new ticket is open goes without saying beside who took it
+    parts += [(e.id, _happened(e, talk, visit)) for e in talk.events if (e.before, e.after) != (Status.NEW, Status.OPEN)]
     return [part for _id, part in sorted(parts, key=lambda p: p[0])]
 
 

@@ -20,7 +20,7 @@ from portal.domain.tickets import Ticket, Visibility
 from portal.i18n import _, exact
 from portal.pages.screens import Here, Screen
 
-PAGE = 50
+PAGE = 25
 #: Kinds whose text carries a link that opens an account (portal/jobs/letters.py makes it).
 WITH_KEY = ('welcome', 'password_reset', 'many_failures')
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from portal.pages.auth import sessions
 from portal.pages.auth.throttle import place
 from portal.settings import Settings
-from tests.conftest import test_settings
+from tests import conftest
 
 
 def request(settings: Settings, client: str = '192.0.2.7', **headers: str) -> Request:
@@ -38,9 +38,9 @@ def test_a_device_knows_whom_it_was_told(settings: Settings) -> None:
 
 def test_a_device_cookie_of_another_maker_is_worth_nothing() -> None:
     ada = uuid4()
-    foreign = cookie_after(request(test_settings(PORTAL_SECRET_KEY='another secret that is long enough')), ada)
+    foreign = cookie_after(request(conftest.test_settings(PORTAL_SECRET_KEY='another secret that is long enough')), ada)
     for cookie in (foreign, foreign[:-2], 'portal-device=', 'portal-device=WyJhIl0', 'portal-device=' + 'a' * 5000):
-        assert not sessions.device_of(request(test_settings(), cookie=cookie)).knows(ada)
+        assert not sessions.device_of(request(conftest.test_settings(), cookie=cookie)).knows(ada)
 
 
 def test_a_device_forgets_the_first_of_many(settings: Settings) -> None:

@@ -29,11 +29,21 @@
     back = setTimeout(() => show(null), GLAD);
   }
 
+  // The portal was started anew, or has not heard of us for too long: it answers, but no longer knows this page. The page is
+  // loaded again then; what was typed into a form is kept in this tab.
+  async function refused() {
+    try {
+      const answer = await fetch(`/_nicegui/client/${window.clientId}/known`, { cache: "no-store" });
+      if (answer.status === 403 && !window.socket.connected) location.reload();
+    } catch { /* it does not answer: the next attempt comes */ }
+  }
+
   // The socket exists only after NiceGUI has started
   const timer = setInterval(() => {
     if (!window.socket) return;
     clearInterval(timer);
     window.socket.on("disconnect", disconnected);
     window.socket.on("connect", connected);
+    window.socket.on("connect_error", refused);
   }, 50);
 })();

@@ -21,9 +21,10 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.people import Company, Membership, User, add_person, change_role, company_by_slug, end_membership, send_welcome
 from portal.domain.tickets import Counts, Listing, Visibility, Where, counts, listing
 from portal.domain.tickets.lists import COUNT_MOST
-from portal.i18n import _, _m, _mn, capped, day, spelled
+from portal.i18n import _, _m, _mn, _n, capped, day, spelled
 from portal.pages.screens import Here
 from portal.pages.shared.tickets import turn_mark
+from portal.pages.staff.companies.directory import is_slug
 
 TICKETS = 8
 CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
@@ -31,7 +32,7 @@ CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is Use
 
 def role_hint(role: str) -> str:
     return {
-        'ClientUser': _('Own tickets, and those they are in copy of'),
+        'ClientUser': _('Own tickets and those in copy'),
         'ClientBilling': _('The same, and everything about money'),
         'ClientAdmin': _('All tickets of the company, and money'),
     }.get(role, '')
@@ -49,7 +50,6 @@ def in_words(n: int) -> str:
 
 def role_options() -> list[Option]:
     return [Option(role, role_label(role), role_hint(role)) for role in CLIENT_ROLES]
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ async def _people(db: AsyncSession, company: Company) -> list[Person]:
 class CompanyPage:
     def __init__(self, here: Here) -> None:
         self.here, self.by, self.slug = here, here.visit.by, here.parts['slug']
+        if not is_slug(self.slug):
+            raise NotFound
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
         self.errors: dict[str, str] = {}
         self.values = self._nothing_typed()
@@ -120,7 +122,8 @@ class CompanyPage:
         return render(
             'staff/company.html', here=here, company=self.company, statement=self._statement(), counts=n, tickets=self._tickets(),
             people=[(person, self._menu(person)) for person in self.people], columns=self._columns(), manages=self.manages,
-            open_words=_('{n} open', n=exactly(n.open)), ours_words=_('{n} wait for us', n=exactly(n.theirs)),
+            open_words=_('{n} open', n=exactly(n.open)),
+            ours_words=_n('{count} waits for us', '{count} wait for us', n.theirs, count=exactly(n.theirs)),
             all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
             facts=self._facts(), portal_href=self._portal_href(), role_options=role_options(), values=self.values,
             errors=self.errors, draft=self._draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
@@ -229,6 +232,8 @@ class CompanyPage:
         """Of the row something was done to; raises NotFound."""
         person = next((p for p in self.people if str(p.id) == act.key), None)
         if person is None:
+            if self.manages:
+                self.dialog.close()  # it asked about somebody who is gone
             raise NotFound
         return person
 

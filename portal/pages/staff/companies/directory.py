@@ -1,5 +1,7 @@
 """All companies by name, with what waits."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -56,6 +58,15 @@ def _named(words: str) -> SelectOfScalar[Company]:
         or_(col(User.name).icontains(words, autoescape=True), col(User.email).icontains(words, autoescape=True)),
     )  # fmt: skip
     return query.where(or_(col(Company.name).icontains(words, autoescape=True), somebody))
+
+
+def is_slug(word: str) -> bool:
+    """What comes from an address may be anything, also what no database can look for."""
+    return re.fullmatch(r'[a-z0-9-]{1,60}', word) is not None
+
+
+def _place(query: Mapping[str, str], name: str) -> str:
+    return query[name] if is_slug(query.get(name, '')) else ''
 
 
 async def _found(db: AsyncSession, words: str, *, after: str = '', before: str = '') -> Found:
@@ -122,7 +133,7 @@ class Companies:
         self.asked += 1
         mine, query = self.asked, self.here.query
         async with self.here.visit.work() as db:
-            found = await _found(db, self.words, after=query.get('after', ''), before=query.get('before', ''))
+            found = await _found(db, self.words, after=_place(query, 'after'), before=_place(query, 'before'))
         if mine == self.asked:
             self.found = found
         return mine == self.asked

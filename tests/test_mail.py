@@ -1,0 +1,685 @@
+"""Letters on their way, with a real SMTP server: whom they reach, what they say, and what becomes of them when it fails."""
+
+import asyncio
+import contextlib
+import email
+import email.policy
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from email.message import EmailMessage
+from html import unescape
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from psycopg import sql
+
+from portal import tenants, visit
+from portal.db import cast as casting
+from portal.db import engine, roles, server
+from portal.db.cast import Cast, Member
+from portal.domain.people import add_person, company_by_slug, end_membership
+from portal.domain.tickets import change_status, note, open_ticket, reply, ticket_by_number
+from portal.jobs import queue
+from portal.jobs.letters import TRIES
+from portal.settings import Settings
+from tests.conftest import test_settings as make_settings
+from tests.visitor import Page, Visitor
+
+PATIENCE = 20  # seconds; a second try comes after two, and is noticed within two more
+NEW_PASSWORD = 'moss-lantern-quarry-eleven'
+
+
+class Postman:
+    """An SMTP server of our own. What it does with the next letters can be told."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+        self.answer_to: dict[str, list[str]] = {}  # by recipient: refusals, one for each time
+        self.dies_after_data: list[str] = []  # recipients: the letter is taken, the line is dead before the answer; once each
+        self.dies_at_quit = False
+        self.port = 0
+        self._listening: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._talk, '127.0.0.1', self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        if self._listening:
+            self._listening.close()
+
+    def _talk(self) -> SMTP:
+        return SMTP(self, enable_SMTPUTF8=True, ident='post', loop=asyncio.get_running_loop())
+
+    # ---------- as aiosmtpd calls it ----------
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any) -> str:
+        if answers := self.answer_to.get(address):
+            return answers.pop(0)
+        envelope.rcpt_tos.append(address)
+        return '250 OK'
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
+        assert isinstance(envelope.content, bytes)
+        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(letter, EmailMessage)
+        letter['X-Envelope'] = ','.join(envelope.rcpt_tos)
+        self.letters.append(letter)
+        if envelope.rcpt_tos[0] in self.dies_after_data:
+            self.dies_after_data.remove(envelope.rcpt_tos[0])
+            _line(server).abort()
+        return '250 Taken'
+
+    async def handle_QUIT(self, server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        if self.dies_at_quit:
+            _line(server).abort()
+        return '221 Bye'
+
+    # ---------- what arrived ----------
+
+    def to(self, who: Member) -> list[EmailMessage]:
+        return [letter for letter in self.letters if letter['X-Envelope'] == who.email]
+
+
+def _line(server: SMTP) -> asyncio.Transport:
+    assert server.transport
+    return cast(asyncio.Transport, server.transport)
+
+
+def part(letter: EmailMessage, kind: str) -> str:
+    body = letter.get_body((kind,))
+    assert body is not None, f'no {kind} part'
+    return str(body.get_content())
+
+
+def links(letter: EmailMessage) -> set[str]:
+    """Of both parts."""
+    return {
+        *re.findall(r'https?://\S+', part(letter, 'plain')),
+        *map(unescape, re.findall(r'href="([^"]+)"', part(letter, 'html'))),
+    }
+
+
+# ---------- a database of their own: in the worker's, a portal of the browser tests may be at work ----------
+
+
+@pytest.fixture(scope='module')
+def own(cluster: server.Cluster, settings: Settings) -> server.Cluster:
+    name = f'{cluster.database}_mail'
+    with psycopg.connect(cluster.admin() or '', dbname='postgres', autocommit=True) as admin:
+        newest = "select datname from pg_database where datname ~ '^template_[0-9a-f]{12}$' order by oid desc limit 1"
+        template = (admin.execute(newest).fetchone() or ('',))[0]
+        admin.execute(sql.SQL('drop database if exists {} with (force)').format(sql.Identifier(name)))
+        admin.execute(sql.SQL('create database {} template {}').format(sql.Identifier(name), sql.Identifier(template)))
+    roles.prepare(cluster.admin() or '', name, settings.secret)
+    return replace(cluster, database=name)
+
+
+@pytest.fixture(scope='module')
+def maintenance(own: server.Cluster) -> str:
+    return psycopg.conninfo.make_conninfo(own.admin() or '', dbname=own.database)
+
+
+@pytest.fixture(scope='module', autouse=True)
+async def database(portal: engine.Database, own: server.Cluster) -> AsyncIterator[engine.Database]:
+    visit.database = engine.connect(own)
+    tenants.forget()
+    yield visit.database
+    await visit.database.close()
+    visit.database = portal
+    tenants.forget()
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Postman]:
+    made = Postman()
+    await made.open()
+    yield made
+    made.close()
+
+
+Working = Callable[..., AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def working(post: Postman, database: engine.Database) -> Working:
+    """`async with working():` the portal's worker is at work, with this post; `smtp=False`: without any."""
+
+    @asynccontextmanager
+    async def work(*, smtp: bool = True, **more: str) -> AsyncIterator[None]:
+        url = {'PORTAL_SMTP_URL': f'smtp://127.0.0.1:{post.port}'} if smtp else {}
+        task = asyncio.create_task(queue.run(database, make_settings(**url, **more)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    return work
+
+
+class Outbox:
+    """What the portal's tables say of a tenant's letters."""
+
+    def __init__(self, maintenance: str, cast: Cast) -> None:
+        self.maintenance, self.tenant = maintenance, cast.northwind.id
+        self.before = [row[0] for row in self.ask('select id from mail_outbox where tenant_id = %s', self.tenant)]
+
+    def ask(self, question: str, *values: Any) -> list[Any]:
+        with psycopg.connect(self.maintenance, autocommit=True) as connection:
+            cursor = connection.execute(question, values)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            return cursor.fetchall() if cursor.description else []
+
+    def letters(self, kind: str, to: Member) -> list[tuple[str, str | None, str | None, str | None]]:
+        """State, error, text and HTML of those of this kind that were promised here; not of the cast's own past."""
+        return self.ask(
+            'select state, error, text, html from mail_outbox where tenant_id = %s and kind = %s and to_user_id = %s '
+            'and not id = any(%s) order by id', self.tenant, kind, to.user_id, self.before,
+        )  # fmt: skip
+
+    def states(self, kind: str, to: Member) -> list[str]:
+        return [state for state, *_rest in self.letters(kind, to)]
+
+    def is_quiet(self) -> bool:
+        """Nothing is promised any more: neither a letter waits nor a job."""
+        waits = "select exists (select from mail_outbox where tenant_id = %s and state = 'waiting')"
+        works = "select exists (select from jobs.procrastinate_jobs where status in ('todo', 'doing'))"
+        return not self.ask(waits, self.tenant)[0][0] and not self.ask(works)[0][0]
+
+    async def quiet(self) -> None:
+        await until(self.is_quiet)
+
+
+@pytest.fixture
+def outbox(maintenance: str, cast: Cast) -> Outbox:
+    return Outbox(maintenance, cast)
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < ends, 'it did not come to pass'
+        await asyncio.sleep(0.02)
+
+
+VisitAs = Callable[[Member], Awaitable[visit.Visit]]
+
+
+@pytest.fixture
+def does(visit_as: VisitAs, cast: Cast) -> Callable[..., Awaitable[Any]]:
+    """`await does(cast.tess, reply, 'Which colour?')`: a verb on the printer's ticket, in one unit of work."""
+
+    async def do(who: Member, verb: Any, *values: Any, number: int = cast.printer.number, **more: Any) -> None:
+        here = await visit_as(who)
+        async with here.work() as db:
+            await verb(db, here.by, await ticket_by_number(db, number), *values, **more)
+
+    return do
+
+
+Does = Callable[..., Awaitable[Any]]
+
+
+async def asked(visit_as: VisitAs, who: Member, **more: Any) -> int:
+    """A new ticket of a client; its number."""
+    here = await visit_as(who)
+    values = {'subject': 'The printer smokes', 'text': 'Since *this* morning.', 'requester_id': who.user_id, **more}
+    async with here.work() as db:
+        return (await open_ticket(db, here.by, company_id=who.company_id, **values)).number
+
+
+# ---------- whom it reaches, and what it says ----------
+
+
+async def test_a_new_ticket_reaches_everyone_who_works_the_queue_and_people_in_copy(
+    working: Working, post: Postman, outbox: Outbox, visit_as: VisitAs, cast: Cast
+) -> None:
+    async with working():
+        number = await asked(visit_as, cast.ada, copy=[cast.ugo.user_id])
+        await outbox.quiet()
+    assert {letter['X-Envelope'] for letter in post.letters} == {cast.mona.email, cast.tess.email, cast.ugo.email}
+    letter = post.to(cast.ugo)[0]
+    assert letter['Subject'] == f'[T-{number}] The printer smokes'
+    assert 'Ada Brandt opened a ticket' in part(letter, 'plain')
+    assert 'Since *this* morning.' in part(letter, 'plain')
+    assert 'Since <em>this</em> morning.' in part(letter, 'html')
+
+
+async def test_a_letter_as_a_mail_program_sees_it(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    host = f'{cast.northwind.host.removesuffix(".localhost")}.portal-of-a-managed-service-provider.example'  # longer than a header line
+    outbox.ask('update tenant set host = %s where id = %s', host, cast.northwind.id)
+    async with working():
+        await does(cast.tess, reply, 'Which **colour**?')
+        await outbox.quiet()
+    letter = post.to(cast.ugo)[0]
+    thread = f'<ticket-{cast.printer.id}@{host}>'
+    assert letter['Subject'] == f'[{cast.printer.label}] Kyocera at reception prints blank pages'
+    assert letter['To'] == 'Ugo Marchetti <ugo@acme.example>'
+    assert letter['From'] == f'Northwind IT <portal@{host}>'
+    assert (letter['References'].strip(), letter['In-Reply-To'].strip()) == (thread, thread)
+    assert letter['Auto-Submitted'] == 'auto-generated'
+    assert letter.get_content_type() == 'multipart/alternative'
+    assert [p.get_content_type() for p in letter.iter_parts()] == ['text/plain', 'text/html']
+    assert {part['content-type'].params['charset'] for part in letter.iter_parts()} == {'utf-8'}
+    assert 'Which **colour**?' in part(letter, 'plain')
+    assert 'Which <strong>colour</strong>?' in part(letter, 'html')
+    ids = {letter['Message-ID'].strip() for letter in post.letters}
+    assert len(ids) == len(post.letters)
+    assert all(name.endswith(f'@{host}>') for name in ids)
+
+
+async def test_links_lead_to_the_tenants_own_address_and_to_the_readers_side(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await does(cast.ugo, reply, 'Grey.')
+        await outbox.quiet()
+    origin = f'http://{cast.northwind.host}:8080'
+    client, staff = f'{origin}/client-portal/acme', f'{origin}/msp'
+    assert links(post.to(cast.ugo)[0]) == {f'{client}/tickets/{cast.printer.label}', f'{client}/settings'}
+    assert links(post.to(cast.tess)[0]) == {f'{staff}/tickets/{cast.printer.label}', f'{staff}/settings'}
+
+
+async def test_the_sender_and_the_address_can_be_set(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    outbox.ask('update tenant set host = null where id = %s', cast.northwind.id)
+    async with working(PORTAL_MAIL_FROM='Help desk <help@northwind.example>', PORTAL_URL='https://help.northwind.example'):
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    letter = post.to(cast.ugo)[0]
+    assert letter['From'] == 'Help desk <help@northwind.example>'
+    assert all(link.startswith('https://help.northwind.example/client-portal/acme/') for link in links(letter))
+
+
+async def test_everyone_reads_it_in_their_own_language(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    outbox.ask("update users set language = 'de' where id = %s", cast.ugo.user_id)
+    outbox.ask("update users set language = 'en-XA' where id = %s", cast.ada.user_id)
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    german, marked = post.to(cast.ugo)[0], post.to(cast.ada)[0]
+    assert '<html lang="de">' in part(german, 'html')
+    assert '⟦Tess Okafor ' in part(marked, 'plain')  # the language in which a test sees that a word was translated
+    assert '⟦Tess Okafor ' in part(marked, 'html')
+    assert '⟦' not in part(german, 'plain')
+
+
+async def test_a_status_change_says_how_it_stands_on_the_readers_side(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    async with working():
+        await does(cast.mona, change_status, 'waiting_client')
+        await outbox.quiet()
+    assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.ada.email, cast.tess.email}
+    to_ugo, to_tess = part(post.to(cast.ugo)[0], 'plain'), part(post.to(cast.tess)[0], 'plain')
+    assert 'Mona Reyes changed the ticket:' in to_ugo
+    assert to_ugo.splitlines()[0] != to_tess.splitlines()[0]
+
+
+async def test_no_letter_for_what_one_does_oneself_and_none_to_strangers(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    async with working():
+        await does(cast.ugo, reply, 'Grey.')
+        await outbox.quiet()
+    assert {letter['X-Envelope'] for letter in post.letters} == {cast.ada.email, cast.tess.email}
+
+
+async def test_an_internal_note_sends_nothing_ever(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    async with working():
+        await does(cast.mona, note, 'Sell them a new one')
+        await does(cast.mona, reply, 'We look into it.')
+        await outbox.quiet()
+    assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.ada.email, cast.tess.email}
+    assert len(post.letters) == 3
+    assert not any('Sell them' in part(letter, kind) for letter in post.letters for kind in ('plain', 'html'))
+
+
+async def test_a_private_ticket_reaches_only_whom_it_concerns(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    async with working():
+        await does(cast.tess, reply, 'Please send it again.', number=cast.salary.number)
+        await outbox.quiet()
+    assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.bill.email, cast.mona.email}
+
+
+async def test_whoever_switched_an_event_off_gets_none(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    outbox.ask("update users set mail_off = '{reply}' where id = %s", cast.ugo.user_id)
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await does(cast.tess, change_status, 'solved')
+        await outbox.quiet()
+    assert ['Okafor changed' in part(letter, 'plain') for letter in post.to(cast.ugo)] == [True]
+    assert len(post.to(cast.ada)) == 2
+    assert outbox.states('reply', cast.ugo) == []
+
+
+# ---------- between promise and sending ----------
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        'update membership set ended_at = now() where user_id = %s',
+        "update users set mail_off = '{reply}' where id = %s",
+        'update users set disabled_at = now() where id = %s',
+    ],
+    ids=['left the company', 'switched it off', 'was disabled'],
+)
+async def test_what_happens_before_it_is_sent_still_counts(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast, change: str
+) -> None:
+    await does(cast.tess, reply, 'Which colour?')
+    outbox.ask(change, cast.ugo.user_id)
+    async with working():
+        await outbox.quiet()
+    assert post.to(cast.ugo) == []
+    assert outbox.letters('reply', cast.ugo) == [('dropped', None, None, None)]
+    assert len(post.to(cast.ada)) == 1
+
+
+async def test_of_what_was_rolled_back_nothing_is_sent(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visit_as: VisitAs, cast: Cast
+) -> None:
+    tess = await visit_as(cast.tess)
+
+    async def half() -> None:
+        async with tess.work() as db:
+            await reply(db, tess.by, await ticket_by_number(db, cast.printer.number), 'Never said')
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await half()
+    async with working():
+        await does(cast.tess, reply, 'Said')
+        await outbox.quiet()
+    assert len(post.to(cast.ugo)) == 1
+    assert 'Never said' not in part(post.to(cast.ugo)[0], 'plain')
+
+
+# ---------- what people write into it ----------
+
+
+async def test_line_breaks_in_names_and_subjects_add_no_header(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    """The forms take none; whatever gets past them is still only a word in its header."""
+    trick = 'Hi\r\nBcc: everyone@evil.example\nX-Evil: 1'
+    outbox.ask('update ticket set subject = %s where id = %s', trick, cast.printer.id)
+    outbox.ask('update users set name = %s where id = any(%s)', trick, [cast.ugo.user_id, cast.tess.user_id])
+    outbox.ask('update tenant set name = %s where id = %s', trick, cast.northwind.id)
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    letter = post.to(cast.ugo)[0]
+    assert not {'bcc', 'x-evil'} & {name.lower() for name in letter}
+    assert letter['Subject'] == f'[{cast.printer.label}] Hi Bcc: everyone@evil.example X-Evil: 1'
+    assert letter['To'].addresses[0].addr_spec == cast.ugo.email
+    assert len(letter['To'].addresses) == len(letter['From'].addresses) == 1
+
+
+async def test_a_new_tickets_subject_cannot_carry_a_header(
+    working: Working, post: Postman, outbox: Outbox, visit_as: VisitAs, cast: Cast
+) -> None:
+    async with working():
+        number = await asked(visit_as, cast.ada, subject='Hi\r\nBcc: everyone@evil.example')
+        await outbox.quiet()
+    assert post.to(cast.tess)[0]['Subject'] == f'[T-{number}] Hi Bcc: everyone@evil.example'
+    assert not any('Bcc' in letter for letter in post.letters)
+
+
+async def test_words_of_people_are_words_in_the_html_part(
+    working: Working, post: Postman, outbox: Outbox, visit_as: VisitAs, cast: Cast
+) -> None:
+    async with working():
+        await asked(
+            visit_as, cast.ada, subject='<img src=x> & {{7*7}}', text='<script>alert(1)</script> [a](javascript:alert(1))'
+        )
+        await outbox.quiet()
+    html = part(post.to(cast.tess)[0], 'html')
+    assert '&lt;img src=x&gt; &amp; {{7*7}}' in html
+    assert '<script' not in html
+    assert 'href="javascript' not in html
+    assert '<script>alert(1)</script>' in part(post.to(cast.tess)[0], 'plain')
+
+
+async def test_names_of_the_world(working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast) -> None:
+    name = 'Jörg "Joe" Ünal, Łódź <ceo@evil.example>'
+    outbox.ask('update users set name = %s where id = %s', name, cast.ugo.user_id)
+    async with working():
+        await does(cast.tess, reply, 'Welche Farbe, bitte? 🖨 ')
+        await outbox.quiet()
+    [address] = post.to(cast.ugo)[0]['To'].addresses
+    assert (address.display_name, address.addr_spec) == (name, 'ugo@acme.example')
+    assert 'Welche Farbe, bitte? 🖨' in part(post.to(cast.ugo)[0], 'plain')
+
+
+# ---------- when the server is in trouble ----------
+
+
+async def test_away_for_a_while_then_it_arrives_once(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    post.close()
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await until(lambda: outbox.letters('reply', cast.ugo)[0][1])
+        assert outbox.states('reply', cast.ugo) == ['waiting']
+        await post.open()
+        await outbox.quiet()
+    assert len(post.to(cast.ugo)) == 1
+    assert outbox.letters('reply', cast.ugo) == [('sent', None, None, None)]
+
+
+async def test_a_mailbox_that_is_not_there_fails_with_the_reason_and_the_others_go(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visitor: type[Visitor], cast: Cast
+) -> None:
+    post.answer_to[cast.ugo.email] = ['550 5.1.1 No such mailbox here']
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    [(state, error, *_text)] = outbox.letters('reply', cast.ugo)
+    assert state == 'failed'
+    assert error is not None
+    assert '550 5.1.1 No such mailbox here' in error
+    assert outbox.states('reply', cast.ada) == ['sent']
+    assert 'No such mailbox here' in (await visitor(cast.mona).get('/msp/mail')).shown
+
+
+async def test_not_now_is_tried_again(working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast) -> None:
+    post.answer_to[cast.ugo.email] = ['451 4.7.1 Come back later']
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await until(lambda: outbox.letters('reply', cast.ugo)[0][1])
+        [(state, error, *_text)] = outbox.letters('reply', cast.ugo)
+        assert state == 'waiting'
+        assert error is not None
+        assert '451 4.7.1 Come back later' in error
+        await outbox.quiet()
+    assert len(post.to(cast.ugo)) == 1
+    assert outbox.letters('reply', cast.ugo) == [('sent', None, None, None)]
+
+
+async def test_whether_it_was_taken_is_unknown_it_goes_once_more_under_the_same_name(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    post.dies_after_data = [cast.ugo.email]
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    letters = post.to(cast.ugo)
+    assert len(letters) == 2
+    assert len({letter['Message-ID'] for letter in letters}) == 1
+    assert outbox.states('reply', cast.ugo) == ['sent']
+
+
+async def test_what_was_taken_is_not_sent_again_when_the_farewell_fails(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    post.dies_at_quit = True
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    assert len(post.to(cast.ugo)) == 1
+    assert outbox.letters('reply', cast.ugo) == [('sent', None, None, None)]
+
+
+async def test_after_many_tries_it_is_given_up_and_says_why(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    post.close()
+    await does(cast.tess, reply, 'Which colour?')
+    outbox.ask("update jobs.procrastinate_jobs set attempts = %s where task_name = 'send_letter'", TRIES - 1)
+    async with working():
+        await outbox.quiet()
+    assert outbox.letters('reply', cast.ugo) == [('failed', 'SMTPConnectError', None, None)]
+
+
+async def test_an_address_no_mail_program_could_write_fails_and_says_so(
+    working: Working, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    """No form takes it; an import could. It must not wait for ever."""
+    outbox.ask("update users set email = 'no address' where id = %s", cast.ugo.user_id)
+    async with working():
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    [(state, error, *_text)] = outbox.letters('reply', cast.ugo)
+    assert state == 'failed'
+    assert error
+    assert outbox.states('reply', cast.ada) == ['sent']
+
+
+# ---------- without a server ----------
+
+
+async def test_without_a_server_the_text_is_kept_and_mona_reads_it(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visitor: type[Visitor], cast: Cast
+) -> None:
+    async with working(smtp=False):
+        await does(cast.tess, reply, 'Which colour?')
+        await outbox.quiet()
+    [(state, _error, text, html)] = outbox.letters('reply', cast.ugo)
+    assert state == 'kept'
+    assert text is not None
+    assert 'Which colour?' in text
+    assert html is not None
+    assert 'Which colour?' in html
+    assert post.letters == []
+    listed = await visitor(cast.mona).get('/msp/mail')
+    assert 'Ugo Marchetti' in listed.shown
+    rows = re.findall(r'<tr data-key="([^"]+)"', listed.shown)
+    letters = [await visitor(cast.mona).get(f'/msp/mail/{key}') for key in rows[:2]]
+    assert all('Which colour?' in letter.shown for letter in letters)
+
+
+# ---------- letters with a key ----------
+
+
+async def test_a_forgotten_password_from_the_form_to_signing_in(
+    working: Working, post: Postman, outbox: Outbox, visitor: type[Visitor], cast: Cast
+) -> None:
+    """The letter's link works once; whoever was signed in is not any more."""
+    somebody = visitor(host=cast.northwind.host)
+    assert (await visitor(cast.ugo).get('/client-portal/acme')).status == 200
+    async with working():
+        sent = await somebody.post('/auth/client-portal/forgot-password', email=f' {cast.ugo.email.upper()} ')
+        assert sent.status == 200
+        await until(lambda: post.to(cast.ugo))
+        await outbox.quiet()
+    [letter] = post.to(cast.ugo)
+    [link] = links(letter)
+    assert link.startswith(f'http://{cast.northwind.host}:8080/auth/password-reset/set-new-password?token=')
+    path = f'{urlsplit(link).path}?{urlsplit(link).query}'
+    assert (await somebody.get(path)).status == 200
+
+    done = await somebody.post(path, token=path.partition('token=')[2], password=NEW_PASSWORD)
+    assert (done.status, done.answer.headers['location']) == (303, '/auth/client-portal/signin?why=set')
+    assert (await somebody.get(path)).status == 410
+    assert (await somebody.post(path, token=path.partition('token=')[2], password='another-' + NEW_PASSWORD)).status == 410
+    assert (
+        (await visitor(cast.ugo).get('/client-portal/acme')).answer.headers['location'].startswith('/auth/client-portal/signin')
+    )
+
+    old = await _sign_in(visitor(host=cast.northwind.host), casting.PASSWORD)
+    assert old.status == 401
+    new = await _sign_in(visitor(host=cast.northwind.host), NEW_PASSWORD)
+    assert new.status == 303
+    assert outbox.letters('password_reset', cast.ugo) == [('sent', None, None, None)]  # its key is nowhere in the database
+
+
+async def _sign_in(somebody: Visitor, password: str) -> Page:
+    return await somebody.post('/auth/client-portal/signin', email='ugo@acme.example', password=password)
+
+
+async def test_who_is_unknown_gets_the_same_answer_and_no_letter(
+    working: Working, post: Postman, outbox: Outbox, visitor: type[Visitor], cast: Cast
+) -> None:
+    """So does an address of the other side: Tess is no client."""
+    async with working():
+        answers = [
+            await visitor(host=cast.northwind.host).post('/auth/client-portal/forgot-password', email=address)
+            for address in (cast.ugo.email, 'nobody@acme.example', cast.tess.email, cast.cleo.email)
+        ]
+        await until(lambda: post.to(cast.ugo))
+        await outbox.quiet()
+    assert {page.status for page in answers} == {200}
+    assert [letter['X-Envelope'] for letter in post.letters] == [cast.ugo.email]
+
+
+async def test_a_welcome_opens_the_door_for_the_first_time(
+    working: Working, post: Postman, outbox: Outbox, visit_as: VisitAs, visitor: type[Visitor], cast: Cast
+) -> None:
+    mona = await visit_as(cast.mona)
+    async with working():
+        async with mona.work() as db:
+            await add_person(
+                db, mona.by, await company_by_slug(db, 'acme'), name='Nia Park', email='nia@acme.example', role='ClientUser'
+            )
+        await until(lambda: post.letters)
+        await outbox.quiet()
+    [letter] = post.letters
+    assert letter['To'] == 'Nia Park <nia@acme.example>'
+    assert letter['Subject'] == 'Your access to the client portal of Northwind IT'
+    assert 'Acme Dental' in part(letter, 'plain')
+    [link] = links(letter)
+    token = link.partition('token=')[2]
+    somebody = visitor(host=cast.northwind.host)
+    done = await somebody.post(urlsplit(link).path, token=token, password=NEW_PASSWORD)
+    assert done.status == 303
+    came = await somebody.post('/auth/client-portal/signin', email='nia@acme.example', password=NEW_PASSWORD)
+    assert came.status == 303
+    assert (await somebody.get('/client-portal/acme')).status == 200
+
+
+async def test_no_welcome_for_whoever_was_removed_meanwhile(
+    working: Working, post: Postman, outbox: Outbox, visit_as: VisitAs, cast: Cast
+) -> None:
+    """It would carry a link that opens an account."""
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        acme = await company_by_slug(db, 'acme')
+        person = await add_person(db, mona.by, acme, name='Nia Park', email='nia@acme.example', role='ClientUser')
+        await end_membership(db, mona.by, acme, person.id)
+    async with working():
+        await outbox.quiet()
+    assert post.letters == []
+    assert outbox.ask('select state from mail_outbox where to_user_id = %s', person.id) == [('dropped',)]
