@@ -107,6 +107,7 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
         binding_refresh_interval=None, message_history_length=200, gzip_middleware_factory=None,
     )  # fmt: skip
     guard.install()
+    core.app.config.quasar_config['loadingBar']['skipHijack'] = True  # it has no name for screen readers
     core.app.config.socket_io_js_transports = ['websocket']
     return GZipMiddleware(guard.Guard(assets.Static(api), settings), minimum_size=1000, compresslevel=5)
 

@@ -24,7 +24,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal import i18n
-from portal.pages.auth import plain
+from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
+from portal.pages.auth import faults, plain
 from portal.settings import Settings
 from portal.tenants import tenant_at
 from portal.visit import Arrival, Visit, arriving, theme, token_of, visit_of
@@ -55,7 +56,10 @@ class Guard:
         scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
         outward = _Outward(send, scope['state'], secure=self.settings.secure)
-        app = await self._road(scope, headers)
+        try:
+            app = await self._road(scope, headers)
+        except Exception as e:  # the database is asked who comes, and may be away
+            app = faults.answer(e) if scope['type'] == 'http' else refused
         if scope['type'] == 'http':
             await app(scope, receive, outward.send)
         else:
@@ -76,7 +80,7 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/robots.txt'):
+        if path in ('/healthz', '/readyz', '/robots.txt', '/favicon.ico'):
             return self.app
         state, request = scope['state'], Request(scope)
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
@@ -237,12 +241,16 @@ _SCRIPT = re.compile(rb'<script(?=[\s>])')
 
 
 def completed(html: bytes, nonce: str, attributes: str) -> bytes:
-    """Every script element of NiceGUI's page gets the nonce, and `<html>` the attributes that our stylesheet reads.
+    """Every script element of NiceGUI's template gets the nonce, and `<html>` the attributes that our stylesheet reads.
 
-    Text of people cannot be a script element: everything of theirs is escaped. `attributes` are fixed words.
+    The first paint between gets none: what people wrote is escaped there, and would it ever not be, it still would not run.
+    `attributes` are fixed words.
     """
-    html = _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', html)
-    return html.replace(b'<html', b'<html' + attributes.encode(), 1)
+    before, opens, rest = html.partition(FIRST_PAINT_OPENS.encode())
+    inside, closes, after = rest.rpartition(FIRST_PAINT_CLOSES.encode())
+    named = b'<script nonce="' + nonce.encode() + b'"'
+    before = _SCRIPT.sub(named, before).replace(b'<html', b'<html' + attributes.encode(), 1)
+    return before + opens + inside + closes + _SCRIPT.sub(named, after)
 
 
 # ---------- sockets ----------

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from portal import tenants, visit
 from portal.db import cast as casting
@@ -40,6 +41,7 @@ class Postman:
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
+        self.contents: list[bytes] = []  # of each, as it came over the line
         self.answer_to: dict[str, list[str]] = {}  # by recipient: refusals, one for each time
         self.dies_after_data: list[str] = []  # recipients: the letter is taken, the line is dead before the answer; once each
         self.dies_at_quit = False
@@ -72,6 +74,7 @@ class Postman:
         assert isinstance(letter, EmailMessage)
         letter['X-Envelope'] = ','.join(envelope.rcpt_tos)
         self.letters.append(letter)
+        self.contents.append(envelope.content)
         if envelope.rcpt_tos[0] in self.dies_after_data:
             self.dies_after_data.remove(envelope.rcpt_tos[0])
             _line(server).abort()
@@ -124,7 +127,7 @@ def own(cluster: server.Cluster, settings: Settings) -> server.Cluster:
 
 @pytest.fixture(scope='module')
 def maintenance(own: server.Cluster) -> str:
-    return psycopg.conninfo.make_conninfo(own.admin() or '', dbname=own.database)
+    return make_conninfo(own.admin() or '', dbname=own.database)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -231,6 +234,7 @@ Does = Callable[..., Awaitable[Any]]
 async def asked(visit_as: VisitAs, who: Member, **more: Any) -> int:
     """A new ticket of a client; its number."""
     here = await visit_as(who)
+    assert who.company_id
     values = {'subject': 'The printer smokes', 'text': 'Since *this* morning.', 'requester_id': who.user_id, **more}
     async with here.work() as db:
         return (await open_ticket(db, here.by, company_id=who.company_id, **values)).number
@@ -266,7 +270,8 @@ async def test_a_letter_as_a_mail_program_sees_it(
     assert letter['Subject'] == f'[{cast.printer.label}] Kyocera at reception prints blank pages'
     assert letter['To'] == 'Ugo Marchetti <ugo@acme.example>'
     assert letter['From'] == f'Northwind IT <portal@{host}>'
-    assert (letter['References'].strip(), letter['In-Reply-To'].strip()) == (thread, thread)
+    assert letter['References'] == letter['In-Reply-To'] == thread
+    assert all(f'References: {thread}\r\n'.encode() in content for content in post.contents)  # in clear
     assert letter['Auto-Submitted'] == 'auto-generated'
     assert letter.get_content_type() == 'multipart/alternative'
     assert [p.get_content_type() for p in letter.iter_parts()] == ['text/plain', 'text/html']

@@ -67,10 +67,15 @@ class Server:
             with suppress(_Failed):
                 stop = ('-D', 'pg', '-m', 'fast', '-w', '-t', STOP_TIMEOUT, 'stop')
                 _run(self.programs / 'pg_ctl', *stop, account=self.account, cwd=self.home)
-            if socket.parent != self.home:
-                shutil.rmtree(socket, ignore_errors=True)
+            if socket.parent != self.home and socket.name.startswith(SOCKET_FOLDER):
+                # never with what is in it: a server that was taken over may have been started on anybody's folder
+                with suppress(OSError):
+                    socket.rmdir()
         if self.lock:
             self.lock.close()
+
+
+SOCKET_FOLDER = 'portal-'  # how a folder of ours in the temporary one begins
 
 
 class _Failed(Exception):
@@ -339,7 +344,7 @@ def _socket_folder(server: Server) -> str:
         here.mkdir(mode=0o700, exist_ok=True)
         server.account.own(here)
         return '../run'
-    there = Path(tempfile.mkdtemp(prefix='portal-'))
+    there = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER))
     server.account.own(there)
     return shlex.quote(str(there))
 

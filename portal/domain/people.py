@@ -169,6 +169,10 @@ def clean_name(name: str, *, field: str = 'name', most: int = 120) -> str:
     return name
 
 
+#: Words that stand in an address where a company's could.
+RESERVED = {'new', 'tickets', 'settings', 'gallery'}
+
+
 def slug_of(name: str) -> str:
     plain = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode().lower()
     return re.sub(r'[^a-z0-9]+', '-', plain).strip('-')[:40].strip('-') or 'company'
@@ -182,7 +186,7 @@ async def add_company(db: AsyncSession, by: Principal, name: str) -> Company:
         raise Wrong(name=_('A company of this name is here already.'))
     stem = slug_of(name)
     taken = set(await db.exec(select(Company.slug).where(col(Company.slug).startswith(stem, autoescape=True))))
-    slug = next(s for n in range(1, 10_000) if (s := stem if n == 1 else f'{stem}-{n}') not in taken)
+    slug = next(s for n in range(1, 10_000) if (s := stem if n == 1 else f'{stem}-{n}') not in taken | RESERVED)
     company = Company(tenant_id=by.tenant.id, name=name, slug=slug)
     db.add(company)
     await db.flush()

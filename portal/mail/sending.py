@@ -17,8 +17,9 @@ from portal.settings import Settings, Smtp
 TIMEOUT = 20  # seconds for all of it; below the time after which the database ends an idle transaction
 
 _headers = HeaderRegistry()
-for _name in ('references', 'in-reply-to'):  # as words, long ones would be encoded, and no mail program would know the thread
-    _headers.map_to_type(_name, MessageIDHeader)
+# as words, long ones would be encoded, and no mail program would know the thread
+for _name in ('references', 'in-reply-to'):
+    _headers.map_to_type(_name, MessageIDHeader)  # pyright: ignore[reportArgumentType]  (as its documentation wants it)
 POLICY = SMTP.clone(header_factory=_headers)
 
 

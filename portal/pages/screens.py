@@ -210,15 +210,15 @@ class Screens:
         except SignedOut:
             await leave(self.stage.client, over(self.stage.client))
         except NotFound:
-            self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), kind='plain')
+            self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), label=_('Nothing here'))
         except NotAllowed:
             self._say(here, 403, _('Not part of your role'),
-                      _('Your role does not include this page. If you need it, ask whoever manages your access.'), kind='plain')  # fmt: skip
+                      _('Your role does not include this page. If you need it, ask whoever manages your access.'), label=_('No access'))  # fmt: skip
         except Exception as e:
             self._say(here, 500, _('Something failed'), _('It is in our log under this number. Please try again in a moment.'),
                       number=reference(e, here.path))  # fmt: skip
 
-    def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', kind: str = 'bad') -> None:
+    def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', label: str = '') -> None:
         here.stage.client.status_code = status  # counts only if the page has not been sent yet
         here.status = status
         here.close()
@@ -226,7 +226,7 @@ class Screens:
         actions = (Action(_('Go to the start'), href=here.root),)
         with here.place:
             here.title(title)
-            Island(macro('fault')(title, words, reference=number, actions=actions, kind=kind))
+            Island(macro('fault')(title, words, reference=number, actions=actions, kind='' if label else 'bad', label=label))
 
     def _close(self, _client: Client | None = None) -> None:
         if self.here:

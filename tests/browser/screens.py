@@ -108,7 +108,7 @@ async def _take(page: Page, file: Path) -> None:
         await page.set_viewport_size({'width': size['width'], 'height': height})
     await page.screenshot(path=file)
     _make_small(file)
-    print(f'{file.relative_to(ROOT)}  {file.stat().st_size // 1000} kB')
+    print(file.relative_to(ROOT))
 
 
 def _make_small(file: Path) -> None:

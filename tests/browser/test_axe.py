@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 from psycopg import sql
 
 from portal import setup
@@ -35,7 +35,7 @@ async (rules) => {
 """
 Theme = Literal['light', 'dark']
 BOTH: tuple[Theme, Theme] = ('light', 'dark')
-WIDE, NARROW = {'width': 1440, 'height': 900}, {'width': 390, 'height': 844}
+WIDE, NARROW = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
 async def violations(page: Page, *themes: Theme) -> list[str]:

@@ -214,12 +214,12 @@ async def test_hostile_words_stay_words(page_as: PageAs, cast: Cast) -> None:
     await ada.get_by_label('In one sentence').fill(hostile)
     await ada.get_by_label('What happens, and since when?').fill(hostile + '\n\n[x](javascript:window.hacked=1) <b onclick=alert(1)>b</b>')
     await ada.get_by_text('Preview', exact=True).click()
-    await expect(ada.locator('.markdown-preview')).to_contain_text('{{7*7}}')
+    await expect(ada.locator('.markdown-preview')).to_contain_text('<script>window.hacked=1</script>')
     await ada.get_by_role('button', name='Send to Northwind').click()
     await expect(ada.get_by_role('heading', level=1)).to_contain_text('{{7*7}}')
     for page, path in ((ada, '/client-portal/acme'), (ada, '/client-portal/acme/tickets'), (tess, '/msp'), (tess, '/msp?q=7')):
         await go(page, path)
-        await expect(page.locator('main')).to_contain_text('{{7*7}}')
+        await expect(page.locator('#main')).to_contain_text('{{7*7}}')
         assert await page.evaluate('window.hacked') is None
     await tess.get_by_role('link', name=re.compile('7')).filter(has_text='{{7*7}}').first.click()
     await expect(tess.get_by_role('heading', level=1)).to_contain_text('<script>')

@@ -52,8 +52,10 @@ class NewTicket:
         )  # fmt: skip
 
     async def _act(self, act: Act) -> None:
-        names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility', 'take')
-        self.values = {**{name: act.text(name) for name in names}, 'copy': act.all('copy')}
+        names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility')
+        # what the form does not show yet stays as it is; a box that is not ticked does not come along
+        said = {name: act.text(name) for name in names if name in act}
+        self.values = {**self.values, **said, 'take': act.text('take'), 'copy': act.all('copy')}
         if act.name == 'company':
             await self._read()
         elif act.name == 'preview':

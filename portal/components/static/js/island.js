@@ -189,7 +189,8 @@ function morph(element, html) {
   const kept = new WeakSet();
   Idiomorph.morph(element, html, {
     morphStyle: "innerHTML",
-    ignoreActiveValue: true,
+    // only of a field: Idiomorph would leave a focused button's words alone, too
+    ignoreActiveValue: document.activeElement?.matches("input,textarea,select") ?? false,
     callbacks: {
       beforeNodeMorphed(before, after) {
         if (before.nodeType !== 1) return true;

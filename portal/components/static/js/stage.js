@@ -7,6 +7,7 @@ export default {
   props: { root: String },
   mounted() {
     this.number = 0;
+    this.shown = location.pathname + location.search;
     this.y = 0;
     history.scrollRestoration = "manual";
     document.addEventListener("click", this.clicked);
@@ -48,9 +49,12 @@ export default {
       this.begin(path, 0);
     },
     popped(event) {
+      const here = location.pathname + location.search;
+      if (here === this.shown) return; // only the part after # has changed
       this.begin(location.pathname + location.search, event.state?.y ?? 0);
     },
     begin(path, y) {
+      this.shown = path;
       this.number += 1;
       this.y = y;
       for (const open of document.querySelectorAll("[popover]:popover-open")) open.hidePopover();
@@ -65,6 +69,7 @@ export default {
       clearTimeout(this.slow);
       this.$el.classList.remove("is-slow");
       this.$el.removeAttribute("aria-busy");
+      if (number === 0) return; // the first screen came with the page: whoever types already is not disturbed
       requestAnimationFrame(() => {
         scrollTo(0, this.y);
         if (document.activeElement && document.activeElement !== document.body && document.activeElement.closest("[data-search]")) return;
@@ -74,6 +79,7 @@ export default {
       });
     },
     address(path, replace) {
+      this.shown = path;
       if (replace) history.replaceState({ ...history.state, y: scrollY }, "", path);
       else {
         history.replaceState({ ...history.state, y: scrollY }, "");
