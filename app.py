@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import NoReturn
 
 from portal.db import migrate, server
 from portal.settings import Settings, WrongSetting, load
@@ -135,7 +136,7 @@ def _greet(cluster: server.Cluster, settings: Settings, began: float) -> None:
             print(f'It is empty. Set it up at {settings.origin}/setup with the code  {code}\n', flush=True)
 
 
-def _give_up(sentence: str) -> None:
+def _give_up(sentence: str) -> NoReturn:
     print(sentence, file=sys.stderr)
     sys.exit(2)
 

@@ -80,7 +80,7 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/robots.txt', '/favicon.ico'):
+        if path in ('/healthz', '/readyz', '/robots.txt'):
             return self.app
         state, request = scope['state'], Request(scope)
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
@@ -89,7 +89,7 @@ class Guard:
         )
         i18n.speak(i18n.Voice(language or (tenant.language if tenant else 'en'), tenant.timezone if tenant else 'UTC'))
         if tenant is None:
-            return self.app if path.startswith(('/setup', '/language')) else await plain.no_tenant()
+            return self.app if path.startswith(('/setup', '/language', '/favicon.ico')) else await plain.no_tenant()
         arrival = await arriving(read_cookie(headers, self.cookie))
         if arrival and arrival.tenant_id != tenant.id:
             arrival = None
@@ -269,7 +269,7 @@ def _only_own(handler: Any, name: str) -> Any:
     def checked(sid: str, message: Any) -> None:
         named = message.get('client_id') if isinstance(message, dict) else None
         rooms: Iterable[str] = core.sio.rooms(sid)
-        client = Client.instances.get(named) if named in rooms else None
+        client = Client.instances.get(named) if isinstance(named, str) and named in rooms else None
         if client is None:
             log.warning('refused %s: a socket speaks for a page that is not its own', name)
             return

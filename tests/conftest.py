@@ -16,6 +16,7 @@ import pytest
 from nicegui import core
 from nicegui.testing.user_simulation import user_simulation
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from portal import settings as portal_settings
 from portal import tenants, visit
@@ -74,7 +75,7 @@ def _template(running: server.Cluster, settings: Settings) -> str:
 @pytest.fixture(scope='session')
 def maintenance(cluster: server.Cluster) -> str:
     """conninfo of a superuser on the worker's database: what nobody in the portal can do, such as to make tenants."""
-    return psycopg.conninfo.make_conninfo(cluster.admin() or '', dbname=cluster.database)
+    return make_conninfo(cluster.admin() or '', dbname=cluster.database)
 
 
 @pytest.fixture(scope='session')

@@ -40,7 +40,9 @@ class Page:
         handlers = [e for e in island._event_listeners.values() if e.type == 'act']  # pyright: ignore[reportPrivateUsage]
         before = asyncio.all_tasks()
         assert self.client
-        self.client.handle_event({'id': island.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': [json.dumps(message)]})
+        self.client.handle_event(
+            {'id': island.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': [json.dumps(message)]}
+        )
         started = asyncio.all_tasks() - before
         if started:
             await asyncio.wait(started, timeout=10)

@@ -6,8 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from portal import i18n
-from portal import markdown
+from portal import i18n, markdown
 from portal.components.frame import (
     Bell,
     Call,

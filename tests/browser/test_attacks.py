@@ -75,7 +75,9 @@ def act(html: str, client_id: str, name: str, **values: str) -> str:
     island = next(n for n in re.findall(r'data-island="(\d+)"', html) if f'data-act="{name}"' in _island(html, n))
     listener = next(e['listener_id'] for e in elements(html)[island]['events'] if e['type'] == 'act')
     args = {'act': name, 'key': None, 'values': values, 'number': 1}
-    return '42' + json.dumps(['event', {'id': int(island), 'client_id': client_id, 'listener_id': listener, 'args': [json.dumps(args)]}])
+    return '42' + json.dumps(
+        ['event', {'id': int(island), 'client_id': client_id, 'listener_id': listener, 'args': [json.dumps(args)]}]
+    )
 
 
 def _island(html: str, number: str) -> str:
@@ -203,7 +205,8 @@ async def test_a_screen_of_another_company_through_ones_own_socket(attacker: Att
     ), 1):  # fmt: skip
         args = {'path': path, 'number': number}
         await socket.send(
-            '42' + json.dumps(['event', {'id': int(stage), 'client_id': own, 'listener_id': listener, 'args': [json.dumps(args)]}])
+            '42'
+            + json.dumps(['event', {'id': int(stage), 'client_id': own, 'listener_id': listener, 'args': [json.dumps(args)]}])
         )
         frames = ''.join(await drained(socket, 1))
         assert 'Kyocera' not in frames and 'Copying works' not in frames, path

@@ -16,7 +16,7 @@ from tests.browser.portals import Portal, portal_of_its_own
 
 pytestmark = pytest.mark.browser
 
-AGAIN = 20_000  # milliseconds until everything is as before; the browser tries to reach us every few seconds
+AGAIN = 30_000  # milliseconds until everything is as before; the browser tries to reach us every few seconds
 
 
 @pytest.fixture(scope='module')
@@ -175,9 +175,10 @@ async def test_the_portal_is_killed_and_comes_back(demo: Portal, sign_in: SignIn
 def test_it_ends_with_its_database_on_ctrl_c(demo: Portal) -> None:
     assert demo.database_processes()
     assert demo.server.socket.is_relative_to(demo.folder)  # it removes the folder of its socket
+    before = len(demo.errors())
     assert demo.end(signal.SIGINT) in (0, 130)
     assert not demo.database_processes()
-    assert 'Traceback' not in demo.errors()
+    assert 'Traceback' not in demo.errors()[before:]
 
 
 def test_a_port_in_use_is_said_in_one_sentence(demo: Portal, tmp_path: Path) -> None:

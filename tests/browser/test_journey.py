@@ -179,10 +179,15 @@ async def test_a_role_taken_away_takes_effect_on_the_open_page(page_as: PageAs, 
     mel = await page_as(cast.mel_acme)
     await go(mel, f'/client-portal/acme/tickets/{cast.calendar.label}')
     with psycopg.connect(maintenance) as c:
-        c.execute("update membership set role = 'ClientUser' where user_id = %s and company_id = %s", (cast.mel_acme.user_id, cast.acme.id))
+        c.execute(
+            "update membership set role = 'ClientUser' where user_id = %s and company_id = %s",
+            (cast.mel_acme.user_id, cast.acme.id),
+        )
     await expect(mel.get_by_text('There is nothing here, or it is not yours to see.')).to_be_visible()
     with psycopg.connect(maintenance) as c:
-        c.execute('update membership set ended_at = now() where user_id = %s and company_id = %s', (cast.mel_acme.user_id, cast.acme.id))
+        c.execute(
+            'update membership set ended_at = now() where user_id = %s and company_id = %s', (cast.mel_acme.user_id, cast.acme.id)
+        )
     await expect(mel.get_by_text('Not found').first).to_be_visible()
     assert ugo_private
 
@@ -212,7 +217,9 @@ async def test_hostile_words_stay_words(page_as: PageAs, cast: Cast) -> None:
     ada, tess = await page_as(cast.ada), await page_as(cast.tess)
     await go(ada, '/client-portal/acme/tickets/new')
     await ada.get_by_label('In one sentence').fill(hostile)
-    await ada.get_by_label('What happens, and since when?').fill(hostile + '\n\n[x](javascript:window.hacked=1) <b onclick=alert(1)>b</b>')
+    await ada.get_by_label('What happens, and since when?').fill(
+        hostile + '\n\n[x](javascript:window.hacked=1) <b onclick=alert(1)>b</b>'
+    )
     await ada.get_by_text('Preview', exact=True).click()
     await expect(ada.locator('.markdown-preview')).to_contain_text('<script>window.hacked=1</script>')
     await ada.get_by_role('button', name='Send to Northwind').click()

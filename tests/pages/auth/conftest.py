@@ -1,6 +1,6 @@
 """Somebody at the doors of a tenant of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,19 @@ def sql(maintenance: str) -> Sql:
             return cursor.fetchall() if cursor.description else []
 
     return ask
+
+
+@pytest.fixture
+def long_waits(maintenance: str) -> Iterator[None]:
+    """Every wait is sixty times as long: it cannot be over because a busy machine was slow."""
+    with psycopg.connect(maintenance) as c:
+        c.execute("""create function public.wait_longer() returns trigger language plpgsql as $$ begin
+            if new.blocked_until > clock_timestamp() and new.blocked_until is distinct from old.blocked_until then
+              new.blocked_until := clock_timestamp() + (new.blocked_until - clock_timestamp()) * 60; end if; return new; end $$;
+            create trigger wait_longer before update on attempt for each row execute function wait_longer()""")
+    yield
+    with psycopg.connect(maintenance) as c:
+        c.execute('drop trigger wait_longer on attempt; drop function public.wait_longer')
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ async def test_nobodys_mailbox_is_flooded(browser: Browser, cast: Cast, sql: Sql
     assert len(letters(sql, cast)) == 5
 
 
+@pytest.mark.usefixtures('long_waits')
 async def test_asking_is_throttled_by_place(browser: Browser, cast: Cast) -> None:
     statuses = [(await browser().post(FORGOT, data={'email': f'nobody-{n}@x.example'})).status_code for n in range(32)]
     assert statuses == [200] * 31 + [429]
@@ -162,6 +163,7 @@ async def test_who_else_was_signed_in_here_is_signed_out(browser: Browser, cast:
     assert await arriving(cast.bea.cookie) is None
 
 
+@pytest.mark.usefixtures('long_waits')
 async def test_the_way_out_while_a_stranger_guesses(browser: Browser, cast: Cast, settings: Settings) -> None:
     """The browser that opened the letter is known from then on, so that nobody's guesses keep the person out."""
     while (await sign_in(browser(), cast.ada.email, 'wrong-wrong-wrong')).status_code == 401:
@@ -172,6 +174,7 @@ async def test_the_way_out_while_a_stranger_guesses(browser: Browser, cast: Cast
     assert (await sign_in(ada, cast.ada.email, NEW)).status_code == 303
 
 
+@pytest.mark.usefixtures('long_waits')
 async def test_false_links_are_throttled_by_place(browser: Browser) -> None:
     statuses = [(await browser().post(SET, data={'token': 'x', 'password': NEW})).status_code for _ in range(32)]
     assert statuses == [410] * 31 + [429]
