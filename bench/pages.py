@@ -30,11 +30,12 @@ class Open:
         stage, events = next((id_, e['events']) for id_, e in self.elements.items() if e['tag'] == 'nicegui-stage')
         listener = next(event['listener_id'] for event in events if event['type'] == 'go')
         message = {'id': int(stage), 'client_id': self.client, 'listener_id': listener,
-                   'args': {'path': path, 'number': self.number}}  # fmt: skip
+                   'args': [json.dumps({'path': path, 'number': self.number})]}  # fmt: skip
         await self.socket.send('42' + json.dumps(['event', message]))
-        while 'arrived' not in (said := await self.socket.recv()):
-            if said == '2':
-                await self.socket.send('3')  # or the server takes the page for dead
+        async with asyncio.timeout(10):
+            while 'arrived' not in (said := await self.socket.recv()):
+                if said == '2':
+                    await self.socket.send('3')  # or the server takes the page for dead
 
 
 async def opened(served: Served, http: httpx.AsyncClient, who: Someone, path: str) -> Open:

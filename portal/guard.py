@@ -5,8 +5,7 @@
 3. Frames: a socket may speak only for the page it was opened for. In memory.
 Whether the session still lives is asked by `visit.work()`, in the transaction that does the work.
 
-The privates of NiceGUI 3.18 that the portal touches are all here and in `visit.visit_of`: `core.sio.handlers`, `core.sio.eio`,
-`Client._request`, and the text of its page (see `completed`). `tests/test_guard.py` replays each attack.
+`tests/browser/test_attacks.py` replays each attack. What the portal touches of NiceGUI's privates is listed in ARCHITECTURE.md.
 """
 
 import logging
@@ -138,9 +137,14 @@ class Guard:
             named = scope['path'].split('/')[3]
             from_us = scope.get('method') in ('GET', 'HEAD') or self._our_origin(headers)
         else:
-            named = parse_qs(scope['query_string'].decode('latin-1')).get('client_id', [''])[0]
+            named = named_in(scope)
             from_us = self._our_origin(headers)
         return from_us and belongs(named, read_cookie(headers, self.cookie))
+
+
+def named_in(scope: Scope) -> str:
+    """The page that a socket says it belongs to."""
+    return parse_qs(scope.get('query_string', b'').decode('latin-1')).get('client_id', [''])[0]
 
 
 def _below(path: str, root: str) -> bool:
@@ -256,13 +260,31 @@ def completed(html: bytes, nonce: str, attributes: str) -> bytes:
 # ---------- sockets ----------
 
 FRAMES = ('event', 'javascript_response', 'ack', 'log')
+#: All that NiceGUI 3.18 listens to. A new name would be a way past the fence: then the portal does not start.
+KNOWN = {*FRAMES, 'connect', 'disconnect', 'handshake'}
 
 
 def install() -> None:
     """Every frame that names a page must come through that page's socket, and speaks in its person's language."""
+    handlers = core.sio.handlers['/']
+    if not set(handlers) <= KNOWN:
+        raise RuntimeError(f'NiceGUI listens to more than the guard knows: {set(handlers) - KNOWN}')
     core.sio.eio.transports = ['websocket']
     for name in FRAMES:
-        core.sio.on(name, _only_own(core.sio.handlers['/'][name], name))
+        core.sio.on(name, _only_own(handlers[name], name))
+    # a page that the browser fetched in advance shakes hands by a frame of its own
+    core.sio.on('handshake', _of_the_page_it_came_for(handlers['handshake']))
+
+
+def _of_the_page_it_came_for(handler: Any) -> Any:
+    async def checked(sid: str, data: Any = None) -> bool:
+        scope = (core.sio.get_environ(sid) or {}).get('asgi.scope') or {}
+        if isinstance(data, dict) and data.get('client_id') and data['client_id'] == named_in(scope):
+            return await handler(sid, data)
+        log.warning('refused handshake: a socket wants to belong to one more page')
+        return False
+
+    return checked
 
 
 def _only_own(handler: Any, name: str) -> Any:

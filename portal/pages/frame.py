@@ -66,7 +66,7 @@ class Page:
         self.spec, self.visit = spec, visit()
         self.client: Client = ui.context.client
         self.current: str | None = None
-        self.primary: Primary | None = None
+        self.primary: Primary | None = self._usual_primary()
         self.numbers: dict[str, int] = {}
         self.bell = notifications.Bell(0, [])
         self.search = ''
@@ -89,8 +89,8 @@ class Page:
                     self.bar = Island(frame.topbar(self._data()), self._act, classes='through')
                     with ui.element('main').classes('page') as main:
                         main.props['id'] = 'main'
-                        screens = Screens(self.spec.screens, self.visit, self._moved, self._set_primary)
-                        await screens.first(request.url.path + query)
+                        self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary)
+                        await self.screens.first(request.url.path + query)
                 self.bottom = Island(frame.bottombar(self._data()), self._act, classes='through')
                 self.overlays = Island(render('overlays.html', staff=self.visit.by.is_staff), classes='through')
         self._refresh()
@@ -126,8 +126,9 @@ class Page:
 
     def _moved(self, screen: Screen | None) -> None:
         self.current = screen.key if screen else None
+        self._show_primary(self._usual_primary())  # until the screen says otherwise
 
-    def _set_primary(self, primary: Primary | None) -> None:
+    def _show_primary(self, primary: Primary | None) -> None:
         self.primary = primary
         self._refresh()
 
@@ -139,7 +140,10 @@ class Page:
             self.bottom.set(frame.bottombar(data))
 
     async def _act(self, act: Act) -> None:
-        if act.name == 'notices-read':
+        here = self.screens.here
+        if self.primary and act.name == self.primary.act and here and here.on_primary:
+            await here.carefully(here.on_primary, act)
+        elif act.name == 'notices-read':
             try:
                 async with self.visit.work() as db:
                     await notifications.mark_seen(db, self.visit.by)
@@ -162,7 +166,7 @@ class Page:
             search_action=f'{root}/tickets', sign_out_action='/auth/signout', theme_action='/me/theme', language_action='/me/language',
             call=Call(by.tenant.phone, by.tenant.phone_hours or '') if by.tenant.phone and not by.is_staff else None,
             bell=frame.Bell(self.bell.unseen, tuple(self._notice(told) for told in self.bell.lines)),
-            primary=self.primary or self._usual_primary(), theme=look, language=by.voice.language, bottom=self.spec.bottom,
+            primary=self.primary, theme=look, language=by.voice.language, bottom=self.spec.bottom,
         )  # fmt: skip
 
     def _usual_primary(self) -> Primary | None:

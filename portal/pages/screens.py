@@ -58,9 +58,10 @@ class Here:
     path: str  # below the root
     parts: Mapping[str, str]
     query: dict[str, str]
-    set_primary: Callable[[Primary | None], None]
+    show_primary: Callable[[Primary | None], None]
     subscriptions: list[Subscription] = field(default_factory=list[Subscription])
     status: int = 200
+    on_primary: Callable[[Act], Any] | None = None
 
     @property
     def root(self) -> str:
@@ -71,22 +72,26 @@ class Here:
         kept = {name: value for name, value in query.items() if value}
         return self.root + path + (f'?{urlencode(kept)}' if kept else '')
 
+    def set_primary(self, primary: Primary | None, on_act: Callable[[Act], Any] | None = None) -> None:
+        """The one primary action in the bar, or none; an action of its own (`Primary.act`) comes to `on_act`."""
+        self.on_primary = on_act
+        self.show_primary(primary)
+
     def title(self, title: str) -> None:
         ui.page_title(f'{title} · {self.visit.by.company.name if self.visit.by.company else self.visit.by.tenant.name}')
 
     def island(self, html: Any, on_act: Callable[[Act], Any] | None = None, **more: Any) -> Island:
         """HTML where the screen is being built; what goes wrong in `on_act` becomes words for the person."""
 
-        async def careful(act: Act) -> None:
-            assert on_act is not None
-            try:
-                result = on_act(act)
-                if isinstance(result, Awaitable):
-                    await result
-            except Exception as e:
-                await self.trouble(e)
+        return Island(html, (lambda act: self.carefully(on_act, act)) if on_act else None, **more)
 
-        return Island(html, careful if on_act else None, **more)
+    async def carefully(self, on_act: Callable[[Act], Any], act: Act) -> None:
+        try:
+            result = on_act(act)
+            if isinstance(result, Awaitable):
+                await result
+        except Exception as e:
+            await self.trouble(e)
 
     def wakes(self, wake: Wake, *topics: str) -> None:
         """Calls `wake` after committed changes to these topics, while the screen stands."""
@@ -147,8 +152,8 @@ class Screens:
     """One page's screens: builds what the address asks for, and leaves the one before."""
 
     def __init__(self, table: tuple[Screen, ...], visit: Visit, moved: Callable[[Screen | None], None],
-                 set_primary: Callable[[Primary | None], None]) -> None:  # fmt: skip
-        self.table, self.visit, self.moved, self.set_primary = table, visit, moved, set_primary
+                 show_primary: Callable[[Primary | None], None]) -> None:  # fmt: skip
+        self.table, self.visit, self.moved, self.show_primary = table, visit, moved, show_primary
         self.stage = Stage(visit.root, self.go)
         self.here: Here | None = None
         self.asked = 0
@@ -191,7 +196,7 @@ class Screens:
         root = self.visit.root
         path = parts.path[len(root) :].rstrip('/') if parts.path == root or parts.path.startswith(root + '/') else '//'
         query = {name: value for name, value in parse_qsl(parts.query, max_num_fields=30) if len(value) <= 300}
-        return Here(self.visit, place, self.stage, path, {}, query, self.set_primary)
+        return Here(self.visit, place, self.stage, path, {}, query, self.show_primary)
 
     async def _build(self, here: Here) -> None:
         try:
@@ -200,7 +205,6 @@ class Screens:
             )  # fmt: skip
             here.parts = parts
             self.moved(screen)
-            self.set_primary(None)
             if screen is None:
                 raise NotFound
             if not self.visit.may(screen.needs):

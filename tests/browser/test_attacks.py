@@ -136,6 +136,22 @@ async def test_a_socket_speaks_for_its_own_page_alone(attacker: Attacker, cast: 
         ).fetchone()
 
 
+async def test_a_socket_does_not_join_another_page(attacker: Attacker, cast: Cast) -> None:
+    """A second handshake, also from a socket that named both pages as it came: it hears nothing of the other one."""
+    victim, html = await attacker.page(cast.tess, f'/msp/tickets/{cast.printer.label}')
+    own, _html = await attacker.page(cast.bea, '/client-portal/bolt')
+    tess = await attacker.socket(victim, cookie=cast.tess.cookie)
+    for claimed in (own, f'{own}&client_id={victim}'):
+        bea = await attacker.socket(claimed, cookie=cast.bea.cookie)
+        await drained(bea)
+        await bea.send('42' + json.dumps(['handshake', {'client_id': victim, 'tab_id': 't', 'document_id': 'd', 'next_message_id': 0}]))
+        await tess.send(act(html, victim, 'say', body='For Tess alone', kind='note', do='note'))
+        assert any('For Tess alone' in frame for frame in await drained(tess, 2))
+        assert not any('For Tess alone' in frame for frame in await drained(bea))
+    with pytest.raises((websockets.InvalidStatus, websockets.ConnectionClosed)):
+        await attacker.socket(f'{victim}&client_id={own}', cookie=cast.bea.cookie)
+
+
 async def test_frames_that_are_no_frames(attacker: Attacker, cast: Cast) -> None:
     """Nonsense is refused and the page lives on."""
     own, html = await attacker.page(cast.tess, f'/msp/tickets/{cast.printer.label}')
@@ -180,7 +196,7 @@ async def test_an_act_that_the_screen_does_not_offer(attacker: Attacker, cast: C
     await drained(socket)
     forged = json.loads(act(html, own, 'say', body='A note of Finn', kind='note', do='note')[2:])
     await socket.send('42' + json.dumps(forged))
-    for name in ('solve', 'take'):
+    for name in ('solve', 'take', 'assign'):
         forged[1]['args'] = [json.dumps({'act': name, 'key': None, 'values': {}, 'number': 2})]
         await socket.send('42' + json.dumps(forged))
     await drained(socket, 1.5)

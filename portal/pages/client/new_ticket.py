@@ -27,6 +27,7 @@ class NewTicket:
 
     async def build(self) -> None:
         self.here.title(_('New ticket'))
+        self.here.set_primary(None)  # one is on it
         async with self.here.visit.work() as db:
             self.people = [p for p in await members(db, self.company.id) if p.id != self.by.user_id]
         self.island = self.here.island(self._html(), self._act)

@@ -29,6 +29,7 @@ class NewTicket:
 
     async def build(self) -> None:
         self.here.title(_('New ticket'))
+        self.here.set_primary(None)  # one is on it
         await self._read()
         self.island = self.here.island(self._html(), self._act)
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from nicegui import ui
 
+from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import render
 from portal.components.values import Action, Option
@@ -51,6 +52,7 @@ class TicketPage:
         await self._read(first=True)
         ticket = self.talk.ticket
         self.here.title(f'{ticket.label} {ticket.subject}')
+        self.here.set_primary(self._primary(), self._act)
         self.head = self.here.island(self._head(), self._act)
         with ui.element('div').classes('split'):
             with ui.element('div'):
@@ -75,6 +77,7 @@ class TicketPage:
         self._show()
 
     def _show(self) -> None:
+        self.here.set_primary(self._primary(), self._act)
         self.head.set(self._head())
         self.said.set(self._said())
         self.composer.set(self._composer())
@@ -97,9 +100,12 @@ class TicketPage:
             actions.append(Action(_('Take it'), act='take'))
         if over and self.here.visit.may(Permission.TICKETS_CLOSE):
             actions.append(Action(_('Reopen'), act='reopen'))
-        elif self.works:
-            actions.append(Action(_('Mark as solved'), act='solve', kind='primary'))
         return actions
+
+    def _primary(self) -> Primary | None:
+        if self.works and self.talk.ticket.status not in (Status.SOLVED, Status.CLOSED):
+            return Primary(_('Mark as solved'), act='solve')
+        return None
 
     def _said(self) -> Any:
         words = _('{company} never sees this', company=self.talk.company.name)
