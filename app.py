@@ -77,7 +77,7 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
     from nicegui import core, ui
     from starlette.middleware.gzip import GZipMiddleware
 
-    from portal import guard, live, pages, visit
+    from portal import guard, live, pages, swift, visit
     from portal.components import assets
     from portal.db import engine
     from portal.jobs import queue
@@ -90,6 +90,7 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
             asyncio.create_task(live.listen(visit.database.conninfo('worker'))),
             asyncio.create_task(queue.run(visit.database, settings)),
         ]
+        swift.settle()
         try:
             yield
         finally:
@@ -100,6 +101,7 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
             if stop_cluster:  # here, not after uvicorn.run(): on SIGTERM that never returns
                 await asyncio.to_thread(cluster.stop)
 
+    swift.install()
     api = FastAPI(lifespan=lifespan, openapi_url=None)
     api.router.routes.extend(assets.routes())
     pages.register(api, settings)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -44,12 +44,17 @@ class Voice:
 
     @property
     def babel(self) -> Locale:
-        # English is written with the clock of 24 hours and the day first, as the portal's designs are
-        return Locale('en', 'GB') if self.language in ('en', PSEUDO) else Locale.parse(self.language)
+        return _locale(self.language)
 
     @property
     def zone(self) -> ZoneInfo:
         return _zone(self.timezone)
+
+
+@cache
+def _locale(language: str) -> Locale:
+    # English is written with the clock of 24 hours and the day first, as the portal's designs are
+    return Locale('en', 'GB') if language in ('en', PSEUDO) else Locale.parse(language)
 
 
 _voice: ContextVar[Voice] = ContextVar('voice', default=Voice())  # noqa: B039  (frozen)
@@ -88,12 +93,13 @@ def accepted_language(header: str) -> str | None:
     """From `Accept-Language`, the first we have, by weight (RFC 9110 §12.5.4)."""
     wishes: list[tuple[float, str]] = []
     for part in header[:500].split(','):
-        tag, _sep, weight = part.strip().partition(';q=')
+        tag, _sep, weight = part.partition(';')
         try:
-            wishes.append((float(weight) if weight else 1.0, tag))
+            wishes.append((float(weight.strip().removeprefix('q=')) if weight.strip() else 1.0, tag.strip()))
         except ValueError:
             continue
-    return next((found for _w, tag in sorted(wishes, key=lambda w: -w[0]) if (found := known_language(tag))), None)
+    ours = (known_language(tag) for weight, tag in sorted(wishes, key=lambda w: -w[0]) if weight > 0)
+    return next((found for found in ours if found in LANGUAGES), None)
 
 
 def known_timezone(name: str | None) -> str | None:
@@ -213,25 +219,34 @@ def local(at: datetime) -> datetime:
 
 def clock(at: datetime) -> str:
     """`14:05`"""
-    return dates.format_time(local(at), 'H:mm', locale=voice().babel)
+    here = local(at)
+    return f'{here.hour}:{here.minute:02}'
 
 
 def day(at: datetime | date, *, year: bool | None = None) -> str:
     """`Tue 17 Nov`, with the year where it is not this one."""
     here = local(at).date() if isinstance(at, datetime) else at
     with_year = here.year != local(now()).year if year is None else year
-    skeleton = 'yMMMd' if with_year else 'MMMEd'
-    return dates.format_skeleton(skeleton, here, locale=voice().babel).replace(',', '')
+    return _day('yMMMd' if with_year else 'MMMEd', here, voice().babel).replace(',', '')
 
 
 def long_day(at: datetime) -> str:
     """`Thursday 19 November`"""
-    return dates.format_skeleton('MMMMEEEEd', local(at).date(), locale=voice().babel)
+    locale = voice().babel
+    pattern = 'EEEE, d. MMMM' if locale.language == 'de' else 'EEEE d MMMM'
+    return dates.format_date(local(at).date(), pattern, locale=locale)
 
 
 def exact(at: datetime) -> str:
     """`19 November 2026, 10:42`: shown on hover beside a relative time."""
-    return f'{dates.format_date(local(at), "long", locale=voice().babel)}, {clock(at)}'
+    return f'{_day("long", local(at).date(), voice().babel)}, {clock(at)}'
+
+
+@lru_cache(4096)  # the same few days stand on every page
+def _day(how: str, at: date, locale: Locale) -> str:
+    if how == 'long':
+        return dates.format_date(at, 'long', locale=locale)
+    return dates.format_skeleton(how, at, locale=locale)
 
 
 def when(at: datetime) -> str:

@@ -34,6 +34,7 @@ class Permission(StrEnum):
     TICKETS_WORK = 'tickets.work'  # take, assign, status, priority; internal notes
     COMPANIES_SEE = 'companies.see'
     COMPANIES_MANAGE = 'companies.manage'  # add and change companies and their people
+    STAFF_MANAGE = 'staff.manage'  # add the MSP's own people, change their roles, shut them out
     MONEY_SEE = 'money.see'
     MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
     PROFILE_EDIT = 'profile.edit'
@@ -60,7 +61,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
         L_('MSP admin'),
-        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.MONEY_SEE, P.MAIL_READ},
+        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.MONEY_SEE, P.MAIL_READ},
     ),
 }
 

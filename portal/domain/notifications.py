@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Select, text, update
+from sqlalchemy import ForeignKeyConstraint, Index, Select, bindparam, text, update
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -59,26 +60,33 @@ class Bell:
 
 async def bell(db: AsyncSession, by: Principal) -> Bell:
     """Only of tickets the person can still see (the join goes through row security)."""
+    lines, unseen = _statements()
+    shown = [Told(*row[:6], seen=row[6] is not None) for row in await cast(Any, db).exec(lines, params={'me': by.user_id})]
+    return Bell(len((await cast(Any, db).exec(unseen, params={'me': by.user_id})).all()), shown)
+
+
+@cache
+def _statements() -> tuple[Select[Any], Select[Any]]:
+    """The lines, and those not seen. Made once: every page asks."""
     from portal.domain.people import Company, User
     from portal.domain.tickets.model import Ticket
 
-    mine = Notification.user_id == by.user_id
-    query: Select[Any] = (
+    mine = col(Notification.user_id) == bindparam('me', type_=cast(Any, Notification.user_id).type)
+    lines: Select[Any] = (
         cast(Any, select)(Notification.kind, Ticket.number, Ticket.subject, Company.slug, User.name, Notification.created_at,
-               Notification.seen_at)
+                          Notification.seen_at)
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)
         .join(Company, col(Company.id) == Notification.company_id)
         .join(User, col(User.id) == Notification.actor_id)
         .where(mine).order_by(col(Notification.id).desc()).limit(SHOWN)
     )  # fmt: skip
-    lines = [Told(*values[:6], seen=values[6] is not None) for values in await cast(Any, db).exec(query)]
-    unseen = (
-        select(Notification.id)
+    unseen: Select[Any] = (
+        cast(Any, select)(Notification.id)
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)
         .where(mine, col(Notification.seen_at).is_(None))
         .limit(100)
     )
-    return Bell(len((await db.exec(unseen)).all()), lines)
+    return lines, unseen
 
 
 @verb(Permission.TICKETS_SEE)

@@ -94,6 +94,12 @@ def title(facts: Facts) -> str:
 def paragraphs(facts: Facts) -> list[str]:
     company = facts.company.name if facts.company else ''
     match facts.kind:
+        case 'welcome' if facts.to.user_type == 'internal':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{msp} has set up access to its client portal for you, as one of its staff.', msp=facts.tenant.name),
+                _('Choose a password to come in. The link works for {days} days.', days=facts.hours // 24),
+            ]
         case 'welcome':
             return [
                 _('Hello {name},', name=facts.to.name),

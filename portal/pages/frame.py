@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
 from nicegui import Client, ui
 
 from portal import i18n
@@ -69,7 +70,7 @@ class Page:
         self.primary: Primary | None = self._usual_primary()
         self.numbers: dict[str, int] = {}
         self.bell = notifications.Bell(0, [])
-        self.search = ''
+        self.is_drawn = False  # the frame is drawn once, when the first screen has said what it wants of it
 
     async def show(self) -> None:
         request = self.client.request
@@ -84,15 +85,16 @@ class Page:
             self.root = ui.element('div').classes('frame')
             with self.root:
                 self.skip = Island(frame.skip_link(), classes='through')
-                self.nav = Island(frame.nav(self._data()), self._act, classes='through')
+                self.nav = Island(Markup(), self._act, classes='through')
                 with ui.element('div').classes('main'):
-                    self.bar = Island(frame.topbar(self._data()), self._act, classes='through')
+                    self.bar = Island(Markup(), self._act, classes='through')
                     with ui.element('main').classes('page') as main:
                         main.props['id'] = 'main'
                         self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary)
                         await self.screens.first(request.url.path + query)
-                self.bottom = Island(frame.bottombar(self._data()), self._act, classes='through')
+                self.bottom = Island(Markup(), self._act, classes='through')
                 self.overlays = Island(render('overlays.html', staff=self.visit.by.is_staff), classes='through')
+        self.is_drawn = True
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
         subscription = Subscription(self.root, self._woken, f'bell:{self.visit.by.user_id}', *self.spec.topics(self.visit))
@@ -133,11 +135,12 @@ class Page:
         self._refresh()
 
     def _refresh(self) -> None:
+        if not self.is_drawn:
+            return
         data = self._data()
         self.nav.set(frame.nav(data))
         self.bar.set(frame.topbar(data))
-        if hasattr(self, 'bottom'):
-            self.bottom.set(frame.bottombar(data))
+        self.bottom.set(frame.bottombar(data))
 
     async def _act(self, act: Act) -> None:
         here = self.screens.here

@@ -6,11 +6,12 @@ Row security decides what is found; nothing here repeats it, but for the search 
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, literal, tuple_
 from sqlalchemy import func as sql
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -112,42 +113,51 @@ class Listing:
 
 async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listing:
     """One page and what lies on either side of it."""
-    narrowed: Select[Any] = select(Ticket.id)
-    found: list[UUID] | None = None
-    if where.words:
-        found = await _search(db, where.words)
-        narrowed = narrowed.where(col(Ticket.id).in_(found))
-    narrowed = _placed(_filtered(narrowed, where), where).limit(most + 1)
-    rows = await _rows(db, narrowed, where.sort)
-    more, backwards = len(rows) > most, bool(where.cursor and where.cursor.backwards)
+    found = await _search(db, where.words) if where.words else None
+    cursor = where.cursor
+    values = {**_values(where), 'most': most + 1, 'found': found or []}
+    values |= {f'edge_{n}': value for n, value in enumerate(cursor.values)} if cursor else {}
+    direction = '' if cursor is None else 'newer' if cursor.backwards else 'older'
+    statement = _page(where.group, where.sort, _asked(where), direction, found is not None)
+    rows = [Row(*row) for row in (await cast(Any, db).exec(statement, params=values)).all()]
+    more, backwards = len(rows) > most, direction == 'newer'
     if more:
         rows = rows[1:] if backwards else rows[:most]
-    before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else where.cursor) else None
+    before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else cursor) else None
     after = Cursor(_key(rows[-1], where.sort)) if rows and (backwards or more) else None
     return Listing(rows, before, after, where.sort, at_most=found is not None and len(found) >= SEARCH_MOST)
 
 
+_SEARCH = select(sql.app.search_tickets(bindparam('words'), SEARCH_MOST))
+
+
 async def _search(db: AsyncSession, words: str) -> list[UUID]:
-    return [row[0] for row in await cast(Any, db).exec(select(sql.app.search_tickets(words, SEARCH_MOST)))]
+    return [row[0] for row in await cast(Any, db).exec(_SEARCH, params={'words': words})]
 
 
-def _filtered(query: Select[Any], where: Where) -> Select[Any]:
-    if where.group != 'all':
-        low, high = _RANKS[where.group]
+#: What may be asked for of a column; in the statement it is a parameter of the same name.
+_ASKED: tuple[str, ...] = ('status', 'priority', 'company_id', 'requester_id', 'assignee_id')
+
+
+def _values(where: Where) -> dict[str, Any]:
+    return {name: value for name in _ASKED if (value := getattr(where, name)) is not None}
+
+
+def _asked(where: Where) -> frozenset[str]:
+    return frozenset(_values(where)) | (frozenset({'unassigned'}) if where.unassigned else frozenset[str]())
+
+
+def _filtered(query: Select[Any], group: Group, asked: frozenset[str]) -> Select[Any]:
+    if group != 'all':
+        low, high = _RANKS[group]
         # written into the statement, not bound: only then can partial indexes serve
         query = query.where(col(Ticket.queue_rank) < literal(high, literal_execute=True))
         if low:
             query = query.where(col(Ticket.queue_rank) >= literal(low, literal_execute=True))
-    for column, value in (
-        (Ticket.status, where.status),
-        (Ticket.priority, where.priority),
-        (Ticket.company_id, where.company_id),
-        (Ticket.requester_id, where.requester_id),
-        (Ticket.assignee_id, where.assignee_id),
-    ):
-        if value is not None:
-            query = query.where(col(column) == value)
-    if where.unassigned:
+    for name in sorted(asked & set(_ASKED)):
+        column: Any = getattr(Ticket, name)
+        query = query.where(column == bindparam(name, type_=column.type))
+    if 'unassigned' in asked:
         query = query.where(col(Ticket.assignee_id).is_(None))
     return query
 
@@ -161,14 +171,13 @@ def _columns(sort: Sort) -> tuple[tuple[Any, ...], bool]:
     return (col(Ticket.changed_at), col(Ticket.id)), sort.startswith('-')
 
 
-def _placed(query: Select[Any], where: Where) -> Select[Any]:
-    columns, downwards = _columns(where.sort)
-    cursor = where.cursor
-    if cursor:
+def _placed(query: Select[Any], sort: Sort, direction: str) -> Select[Any]:
+    columns, downwards = _columns(sort)
+    if direction:
         key: ColumnElement[Any] = tuple_(*columns)
-        edge = tuple_(*(literal(v, c.type) for v, c in zip(cursor.values, columns, strict=True)))
-        query = query.where(key < edge if downwards != cursor.backwards else key > edge)
-    if cursor and cursor.backwards:
+        edge = tuple_(*(bindparam(f'edge_{n}', type_=c.type) for n, c in enumerate(columns)))
+        query = query.where(key < edge if downwards == (direction == 'older') else key > edge)
+    if direction == 'newer':
         downwards = not downwards
     return query.order_by(*(c.desc() if downwards else c for c in columns))
 
@@ -179,13 +188,19 @@ def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
     return (row.number,) if 'number' in sort else (row.changed_at, row.id)
 
 
-async def _rows(db: AsyncSession, ids: Select[Any], sort: Sort) -> list[Row]:
-    """First the ids of the page by one index, then what the page shows of them."""
-    page = ids.cte('page').prefix_with('MATERIALIZED')
+@cache
+def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searching: bool) -> Select[Any]:
+    """First the ids of the page by one index, then what the page shows of them. Made once for each kind of question: to put
+    a statement together takes longer than to run it."""
+    narrowed: Select[Any] = select(Ticket.id)
+    if searching:
+        narrowed = narrowed.where(col(Ticket.id).in_(bindparam('found', expanding=True)))
+    narrowed = _placed(_filtered(narrowed, group, asked), sort, direction).limit(bindparam('most'))
+    page = narrowed.cte('page').prefix_with('MATERIALIZED')
     requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
     t = Ticket
     columns, downwards = _columns(sort)
-    query: Select[Any] = (
+    return (
         select(
             t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id,
             Company.name, Company.slug, t.requester_id, requester.name, t.assignee_id, assignee.name,
@@ -199,7 +214,6 @@ async def _rows(db: AsyncSession, ids: Select[Any], sort: Sort) -> list[Row]:
         .outerjoin(speaker, col(speaker.id) == Comment.author_id)
         .order_by(*(c.desc() if downwards else c for c in columns))
     )  # fmt: skip
-    return [Row(*values) for values in (await cast(Any, db).exec(query)).all()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +231,24 @@ class Counts:
 
 
 async def counts(db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | None = None) -> Counts:
-    def count(where: Where) -> Any:
-        narrowed = _filtered(select(literal(1)).select_from(Ticket), where).limit(literal(COUNT_MOST, literal_execute=True))
-        return select(sql.count()).select_from(narrowed.subquery()).scalar_subquery()
+    """Of what the one who asks may see; `company_id` narrows it for staff."""
+    statement = _counting(staff, company_id is not None)
+    row = (await cast(Any, db).exec(statement, params={'requester_id': me, 'assignee_id': me, 'company_id': company_id})).one()
+    return Counts(*row)
 
-    parts: list[Any] = [count(Where(group=g, company_id=company_id)) for g in ('open', 'mine', 'theirs', 'away', 'done')]
+
+@cache
+def _counting(staff: bool, one_company: bool) -> Select[Any]:
+    of = frozenset({'company_id'} if one_company else ())
+
+    def count(group: Group, *asked: str) -> Any:
+        narrowed = _filtered(select(literal(1)).select_from(Ticket), group, of | set(asked))
+        limited = narrowed.limit(literal(COUNT_MOST, literal_execute=True))
+        return select(sql.count()).select_from(limited.subquery()).scalar_subquery()
+
+    parts: list[Any] = [count(group) for group in ('open', 'mine', 'theirs', 'away', 'done')]
     if staff:
-        parts += [count(Where(unassigned=True)), count(Where(assignee_id=me)), literal(0)]
+        parts += [count('open', 'unassigned'), count('open', 'assignee_id'), literal(0)]
     else:
-        parts += [literal(0), literal(0), count(Where(requester_id=me))]
-    return Counts(*(await cast(Any, db).exec(select(*parts))).one())
+        parts += [literal(0), literal(0), count('open', 'requester_id')]
+    return select(*parts)
