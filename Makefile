@@ -39,7 +39,7 @@ messages: dev ## collect the visible words into locales/
 	$(PY) -m babel.messages.frontend extract --mapping=babel.cfg --no-default-keywords $(KEYWORDS:%=--keyword=%) \
 	  --add-location=file --sort-by-file --omit-header --output=locales/portal.pot app.py portal
 	$(PY) -m babel.messages.frontend update --domain=portal --input-file=locales/portal.pot --output-dir=locales \
-	  --no-fuzzy-matching --ignore-pot-creation-date
+	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 
 clean: ## remove what was installed and compiled, but no data
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache tests/.peers

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -43,7 +44,13 @@ class Someone:
 
 def settings(**more: str) -> Settings:
     return portal_settings.load(
-        {'PORTAL_DATA_DIR': str(FOLDER), 'PORTAL_SECRET_KEY': SECRET, 'PORTAL_TENANT': TENANT, 'PORTAL_LOG_LEVEL': 'ERROR', **more}
+        {
+            'PORTAL_DATA_DIR': str(FOLDER),
+            'PORTAL_SECRET_KEY': SECRET,
+            'PORTAL_TENANT': TENANT,
+            'PORTAL_LOG_LEVEL': 'ERROR',
+            **more,
+        }
     )
 
 
@@ -67,12 +74,14 @@ def _hash() -> str:
 def _make(running: server.Cluster) -> None:
     maintenance = running.admin() or ''
     print(f'Making {SCALE["tickets"]:,} tickets: about two minutes, once …', flush=True)
-    with psycopg.connect(maintenance, dbname='postgres', autocommit=True) as db:
+    with psycopg.connect(maintenance, dbname='postgres', autocommit=True) as connection:
+        db = cast(Any, connection)
         db.execute(f'drop database if exists {running.database} with (force)')
         db.execute(f'create database {running.database}')
     roles.prepare(maintenance, running.database, SECRET.encode())
     migrate.upgrade(running)
-    with psycopg.connect(maintenance, autocommit=True) as db:
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        db = cast(Any, connection)
         db.execute("set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '512MB'")
         indexes = db.execute(
             """select indexname, indexdef from pg_indexes
@@ -87,14 +96,15 @@ def _make(running: server.Cluster) -> None:
         db.execute('checkpoint')
 
 
-def _sign_in(db: psycopg.Connection, key: str, login: str, slug: str | None) -> Someone:
+def _sign_in(db: psycopg.Connection[Any], key: str, login: str, slug: str | None) -> Someone:
     row = db.execute(
         """select u.id, u.tenant_id, c.id from users u join tenant t on t.id = u.tenant_id
            left join company c on c.tenant_id = t.id and c.slug = %s where t.name = %s and u.email = %s""",
         (slug, TENANT, f'{login}@bench.example'),
     ).fetchone()
     assert row
-    someone = Someone(key, *row, slug)
+    user, tenant, company = row
+    someone = Someone(key, user, tenant, company, slug)
     db.execute(
         """insert into session (token_hash, tenant_id, user_id, device, expires_at)
            values (sha256(convert_to(%s, 'UTF8')), %s, %s, 'Bench', now() + interval '1 day')

@@ -70,6 +70,12 @@ async def _sizes(people: dict[str, Someone], times: int) -> list[Line]:
     return [against(what, median(taken['small']), median(taken['big']), factor=1.3)]
 
 
+async def a_number(cluster: Cluster, people: dict[str, Someone]) -> int:
+    """Of a ticket of the big company that is not its newest."""
+    async with await psycopg.AsyncConnection.connect(cluster.admin() or '', autocommit=True) as db:
+        return (await ByHand(db, people['big']).rows(byhand.COMPANY_ALL))[10][1]
+
+
 async def visit_of(who: Someone) -> Visit:
     arrival = await visit.arriving(who.cookie)
     assert arrival

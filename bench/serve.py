@@ -13,6 +13,7 @@ import psutil
 import uvicorn
 from nicegui import Client, ui
 from starlette.responses import HTMLResponse, JSONResponse
+from starlette.types import ASGIApp
 
 import app
 from bench import data
@@ -81,11 +82,11 @@ def main() -> None:
 class _Extra:
     """In front of the portal, so that nothing of it changes: the count of elements, and pages that the bench has written."""
 
-    def __init__(self, portal: object) -> None:
+    def __init__(self, portal: ASGIApp) -> None:
         self.portal = portal
         self.plain = data.FOLDER / 'plain.html'
 
-    async def __call__(self, scope, receive, send) -> None:  # noqa: ANN001
+    async def __call__(self, scope, receive, send) -> None:
         if scope['type'] == 'http' and scope['path'] == COUNT:
             gc.collect()
             counts: dict[str, list[int]] = {}

@@ -93,7 +93,8 @@ def connect(cluster: Cluster, *, pool_size: int = 5) -> Database:
         size = pool_size if role in ('staff', 'client') else max(2, pool_size // 2)
         return create_async_engine(
             cluster.url(f'portal_{role}'), hide_parameters=True, pool_size=size, max_overflow=size, pool_recycle=1800,
-            pool_timeout=10, connect_args={'options': '-c timezone=UTC', 'connect_timeout': 5},
+            pool_timeout=10, pool_use_lifo=True,  # a connection that was just used has its statements prepared
+            connect_args={'options': '-c timezone=UTC', 'connect_timeout': 5, 'prepare_threshold': 2},
         )  # fmt: skip
 
     return Database(cluster, {role: engine(role) for role in ROLES})

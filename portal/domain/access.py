@@ -133,7 +133,7 @@ class Principal:
 def permissions_of(role: str, own: list[str] | None = None) -> frozenset[Permission]:
     """Of a built-in role by its name, or of a tenant's own (`own`: the words in its row; unknown ones give nothing)."""
     if own is not None:
-        return frozenset(P(word) for word in own if word in P)
+        return frozenset(p for p in P if p.value in own)
     known = BUILT_IN.get(role)
     return known.permissions if known else frozenset()
 

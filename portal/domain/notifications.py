@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Select, bindparam, text, update
+from sqlalchemy import ForeignKeyConstraint, Index, Select, bindparam, literal_column, text, update
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -78,13 +78,13 @@ def _statements() -> tuple[Select[Any], Select[Any]]:
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)
         .join(Company, col(Company.id) == Notification.company_id)
         .join(User, col(User.id) == Notification.actor_id)
-        .where(mine).order_by(col(Notification.id).desc()).limit(SHOWN)
+        .where(mine).order_by(col(Notification.id).desc()).limit(literal_column(str(SHOWN)))
     )  # fmt: skip
     unseen: Select[Any] = (
         cast(Any, select)(Notification.id)
         .join(Ticket, col(Ticket.id) == Notification.ticket_id)
         .where(mine, col(Notification.seen_at).is_(None))
-        .limit(100)
+        .limit(literal_column('100'))
     )
     return lines, unseen
 

@@ -5,7 +5,7 @@ The tenant always keeps somebody who can manage it: an MSP admin who is not disa
 
 from uuid import UUID
 
-from sqlmodel import col, or_, select
+from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import BUILT_IN, NotAllowed, Permission, Principal, Role, UserType, permissions_of, verb
@@ -115,8 +115,8 @@ async def _alone(db: AsyncSession, by: Principal) -> set[UUID]:
 
     Whoever waited here may have lost what their page says they may do, so it is asked again.
     """
-    is_admin = (User.staff_role == ADMIN) & col(User.disabled_at).is_(None)
-    asked = select(User).where(or_(is_admin, User.id == by.user_id)).order_by(col(User.id)).with_for_update(key_share=True)
+    is_admin = and_(col(User.staff_role) == ADMIN, col(User.disabled_at).is_(None))
+    asked = select(User).where(or_(is_admin, col(User.id) == by.user_id)).order_by(col(User.id)).with_for_update(key_share=True)
     found = list(await db.exec(asked.execution_options(populate_existing=True)))
     me = next((user for user in found if user.id == by.user_id), None)
     if me is None or me.disabled_at is not None:

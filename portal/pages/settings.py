@@ -43,9 +43,14 @@ def zone_words(name: str) -> str:
     return name.partition('/')[2].replace('_', ' ').replace('/', ', ') or name
 
 
+def _current(zone: str) -> str:
+    region = zone.partition('/')[0]
+    return f'{zone_words(zone)} ({_region_words(region)})' if region in _REGIONS else zone
+
+
 def zone_options(current: str) -> list[OptionGroup]:
     """The current one first, so that it is seen without looking for it."""
-    first = Option(current, f'{zone_words(current)} ({current.partition("/")[0]})' if '/' in current else current)
+    first = Option(current, _current(current))
     rest = [
         OptionGroup(_region_words(region), tuple(Option(name, zone_words(name)) for name in names if name != current))
         for region, names in _cities().items()

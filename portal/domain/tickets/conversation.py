@@ -1,8 +1,11 @@
 """One ticket with everything that the one who asks may see of it."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
+from sqlalchemy import Integer, Uuid, bindparam, literal_column
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -38,24 +41,46 @@ async def ticket_by_number(db: AsyncSession, number: int, *, lock: bool = False)
     return found
 
 
+@cache
+def _questions() -> dict[str, Any]:
+    """Made once: to put a statement together takes longer than to run it."""
+    of = bindparam('ticket', type_=Uuid())
+    return {
+        'ticket': select(Ticket, Company)
+        .join(Company, col(Company.id) == Ticket.company_id)
+        .where(Ticket.number == bindparam('number', type_=Integer())),
+        'comments': select(Comment)
+        .where(Comment.ticket_id == of)
+        .order_by(col(Comment.id).desc())
+        .limit(literal_column(str(MOST + 1))),
+        'events': select(Event).where(Event.ticket_id == of).order_by(col(Event.id).desc()).limit(literal_column(str(MOST))),
+        'participants': select(Participant.user_id).where(Participant.ticket_id == of),
+        'people': select(User).where(col(User.id).in_(bindparam('ids', expanding=True))),
+        'follows': select(Ticket.number).where(Ticket.id == of),
+    }
+
+
 async def conversation(db: AsyncSession, number: int) -> Conversation:
-    ticket = await ticket_by_number(db, number)
-    company = await db.get_one(Company, ticket.company_id)
-    said = select(Comment).where(Comment.ticket_id == ticket.id).order_by(col(Comment.id).desc()).limit(MOST + 1)
-    comments = list(await db.exec(said))
-    happened = select(Event).where(Event.ticket_id == ticket.id).order_by(col(Event.id).desc()).limit(MOST)
-    events = list(await db.exec(happened))
-    participants = list(await db.exec(select(Participant.user_id).where(Participant.ticket_id == ticket.id)))
+    """Raises NotFound as `ticket_by_number` does."""
+
+    async def ask(question: str, **values: Any) -> list[Any]:
+        return list(await cast(Any, db).exec(_questions()[question], params=values))
+
+    found = await ask('ticket', number=number)
+    if not found:
+        raise NotFound
+    ticket, company = found[0]
+    comments = await ask('comments', ticket=ticket.id)
+    events = await ask('events', ticket=ticket.id)
+    participants = await ask('participants', ticket=ticket.id)
     named = {ticket.requester_id, ticket.author_id, ticket.assignee_id, *participants}
     named |= {c.author_id for c in comments} | {e.actor_id for e in events}
     named |= {UUID(word) for e in events if e.kind in ('assignee', 'participant') for word in (e.before, e.after) if word}
-    people = {u.id: u for u in await db.exec(select(User).where(col(User.id).in_([n for n in named if n])))}
-    follows = None
-    if ticket.follows_id:
-        follows = (await db.exec(select(Ticket.number).where(Ticket.id == ticket.follows_id))).first()
+    people = {user.id: user for user in await ask('people', ids=[n for n in named if n])}
+    follows = (await ask('follows', ticket=ticket.follows_id) or [None])[0] if ticket.follows_id else None
     return Conversation(
         ticket, company, comments[:MOST][::-1], events[::-1], participants, people, follows, earlier=len(comments) > MOST
-    )  # fmt: skip
+    )
 
 
 async def who_can_see(db: AsyncSession, ticket: Ticket) -> list[User]:

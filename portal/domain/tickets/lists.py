@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Select, bindparam, literal, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, literal, literal_column, tuple_
 from sqlalchemy import func as sql
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -115,10 +115,10 @@ async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listin
     """One page and what lies on either side of it."""
     found = await _search(db, where.words) if where.words else None
     cursor = where.cursor
-    values = {**_values(where), 'most': most + 1, 'found': found or []}
+    values = {**_values(where), 'found': found or []}
     values |= {f'edge_{n}': value for n, value in enumerate(cursor.values)} if cursor else {}
     direction = '' if cursor is None else 'newer' if cursor.backwards else 'older'
-    statement = _page(where.group, where.sort, _asked(where), direction, found is not None)
+    statement = _page(where.group, where.sort, _asked(where), direction, found is not None, most + 1)
     rows = [Row(*row) for row in (await cast(Any, db).exec(statement, params=values)).all()]
     more, backwards = len(rows) > most, direction == 'newer'
     if more:
@@ -151,9 +151,9 @@ def _filtered(query: Select[Any], group: Group, asked: frozenset[str]) -> Select
     if group != 'all':
         low, high = _RANKS[group]
         # written into the statement, not bound: only then can partial indexes serve
-        query = query.where(col(Ticket.queue_rank) < literal(high, literal_execute=True))
+        query = query.where(col(Ticket.queue_rank) < literal_column(str(high)))
         if low:
-            query = query.where(col(Ticket.queue_rank) >= literal(low, literal_execute=True))
+            query = query.where(col(Ticket.queue_rank) >= literal_column(str(low)))
     for name in sorted(asked & set(_ASKED)):
         column: Any = getattr(Ticket, name)
         query = query.where(column == bindparam(name, type_=column.type))
@@ -189,30 +189,33 @@ def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
 
 
 @cache
-def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searching: bool) -> Select[Any]:
-    """First the ids of the page by one index, then what the page shows of them. Made once for each kind of question: to put
-    a statement together takes longer than to run it."""
-    narrowed: Select[Any] = select(Ticket.id)
-    if searching:
-        narrowed = narrowed.where(col(Ticket.id).in_(bindparam('found', expanding=True)))
-    narrowed = _placed(_filtered(narrowed, group, asked), sort, direction).limit(bindparam('most'))
-    page = narrowed.cte('page').prefix_with('MATERIALIZED')
-    requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
+def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searching: bool, most: int) -> Select[Any]:
+    """First the page by one index, then the names that it shows. Made once for each kind of question: to put a statement
+    together takes longer than to run it."""
     t = Ticket
+    narrowed: Select[Any] = select(
+        t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id, t.requester_id,
+        t.assignee_id, t.last_comment_id,
+    )  # fmt: skip
+    if searching:
+        narrowed = narrowed.where(col(t.id).in_(bindparam('found', expanding=True)))
+    narrowed = _placed(_filtered(narrowed, group, asked), sort, direction)
+    # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
+    page = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c
+    requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
     columns, downwards = _columns(sort)
     return (
         select(
-            t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id,
-            Company.name, Company.slug, t.requester_id, requester.name, t.assignee_id, assignee.name,
+            page.id, page.number, page.subject, page.status, page.priority, page.visibility, page.changed_at, page.queue_rank,
+            page.company_id, Company.name, Company.slug, page.requester_id, requester.name, page.assignee_id, assignee.name,
             sql.left(Comment.body, 300), speaker.name,
         )
-        .join(page, page.c.id == t.id)
-        .join(Company, col(Company.id) == t.company_id)
-        .join(requester, col(requester.id) == t.requester_id)
-        .outerjoin(assignee, col(assignee.id) == t.assignee_id)
-        .outerjoin(Comment, col(Comment.id) == t.last_comment_id)
+        .join(Company, col(Company.id) == page.company_id)
+        .join(requester, col(requester.id) == page.requester_id)
+        .outerjoin(assignee, col(assignee.id) == page.assignee_id)
+        .outerjoin(Comment, col(Comment.id) == page.last_comment_id)
         .outerjoin(speaker, col(speaker.id) == Comment.author_id)
-        .order_by(*(c.desc() if downwards else c for c in columns))
+        .order_by(*(page[c.key].desc() if downwards else page[c.key] for c in columns))
     )  # fmt: skip
 
 
@@ -243,7 +246,7 @@ def _counting(staff: bool, one_company: bool) -> Select[Any]:
 
     def count(group: Group, *asked: str) -> Any:
         narrowed = _filtered(select(literal(1)).select_from(Ticket), group, of | set(asked))
-        limited = narrowed.limit(literal(COUNT_MOST, literal_execute=True))
+        limited = narrowed.limit(literal_column(str(COUNT_MOST)))
         return select(sql.count()).select_from(limited.subquery()).scalar_subquery()
 
     parts: list[Any] = [count(group) for group in ('open', 'mine', 'theirs', 'away', 'done')]

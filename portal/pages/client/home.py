@@ -72,9 +72,11 @@ class Home:
         if not rows:
             rows = (Row(_('Urgent tickets'), end=macro('state')(_('None open'), kind='ok')),)
         call = self.here.visit.by.tenant
-        foot = (
-            _('Something is down? Call {phone}, {hours}.', phone=call.phone, hours=call.phone_hours or '') if call.phone else ''
-        )
+        foot = ''
+        if call.phone and call.phone_hours:
+            foot = _('Something is down? Call {phone}, {hours}.', phone=call.phone, hours=call.phone_hours)
+        elif call.phone:
+            foot = _('Something is down? Call {phone}.', phone=call.phone)
         return Answer(_('Is anything wrong?'), rows, foot=foot)
 
     def _waits(self, numbers: Counts, waiting: Listing, others: Listing) -> Answer:

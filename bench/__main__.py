@@ -1,0 +1,53 @@
+"""`python -m bench [--quick] [--only NAME]`: one table, made in one run."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from bench import browser, data, database, pages, start
+from bench.measure import Line, table
+from bench.serve import serving
+from portal.db import server
+from tests.browser.conftest import free_port
+
+PARTS = ('database', 'pages', 'browser', 'start')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog='python -m bench', description=__doc__)
+    parser.add_argument('--quick', action='store_true', help='fewer repetitions')
+    parser.add_argument('--only', choices=PARTS, help='one part of the table')
+    options = parser.parse_args()
+    times = 15 if options.quick else 60
+    running = server.open_cluster(data.settings())
+    try:
+        found = asyncio.run(_measure(running, {options.only} if options.only else set(PARTS), times))
+    finally:
+        running.stop()
+    print(table(found))
+    sys.exit(0)
+
+
+async def _measure(running: server.Cluster, parts: set[str], times: int) -> list[Line]:
+    people = await asyncio.to_thread(data.ready, running)
+    found: list[Line] = []
+    if 'database' in parts:
+        found += await database.lines(running, people, times)
+    if parts & {'pages', 'browser'}:
+        number = await database.a_number(running, people)
+        with serving(free_port()) as served:
+            todo: dict[str, Callable[[], Awaitable[list[Line]]]] = {
+                'pages': lambda: pages.lines(served, people, times, number),
+                'browser': lambda: browser.lines(served, people, times),
+            }
+            for name, measure in todo.items():
+                if name in parts:
+                    found += await measure()
+    if 'start' in parts:
+        found += await asyncio.to_thread(start.lines)
+    return found
+
+
+if __name__ == '__main__':
+    main()
