@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -25,6 +26,8 @@ def main() -> None:
         found = asyncio.run(_measure(running, {options.only} if options.only else set(PARTS), times))
     finally:
         running.stop()
+    load = ', '.join(f'{n:.1f}' for n in os.getloadavg())
+    print(f'{os.cpu_count()} processors, load {load}; medians of {times}\n')
     print(table(found))
     sys.exit(0)
 

@@ -155,7 +155,7 @@ _EMAIL = re.compile(r'[^@\s<>"(),:;\\\[\]]+@[^@\s<>"(),:;\\\[\]]+\.[^@\s.<>"(),:
 def clean_email(address: str) -> str:
     """Lower case; raises Wrong(email=…) for what cannot be an address (RFC 5321 length)."""
     address = unicodedata.normalize('NFKC', address).strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address):
+    if len(address) > 254 or not address.isprintable() or not _EMAIL.fullmatch(address):
         raise Wrong(email=_('This does not look like an e-mail address.'))
     return address
 

@@ -47,6 +47,7 @@ PICTURES = (
     Picture('staff-new-ticket', 'Tess Okafor', '/tickets/new', 'A ticket for somebody who called', ''),
     Picture('companies', 'Mona Reyes', '/companies', 'The clients', ''),
     Picture('company', 'Mona Reyes', '/companies/acme', 'One client: people, roles, tickets', 'company'),
+    Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )
@@ -122,8 +123,8 @@ def _make_small(file: Path) -> None:
 def _readme() -> str:
     lines = [
         '# The screens', '',
-        'Taken from the demo by `python -m tests.browser.screens`. Each stands beside the picture of the design that it follows',
-        '(`mock/screens/` of the design; –: drawn without one).', '',
+        'Taken from the demo by `python -m tests.browser.screens`. Each stands beside the picture of the design that it',
+        'follows (in `design/`; –: drawn without one).', '',
         '| Screen | Shows | As | 1440 | Dark | 390 | Design |', '|---|---|---|---|---|---|---|',
     ]  # fmt: skip
     for picture in PICTURES:
@@ -131,7 +132,7 @@ def _readme() -> str:
             f'[{word}]({picture.name}-{kind}.png)'
             for word, kind in (('light', '1440-light'), ('dark', '1440-dark'), ('phone', '390-light'))
         )
-        mock = f'{picture.mock}-light.png' if picture.mock else '–'
+        mock = f'[design](design/{picture.mock}-light.png)' if picture.mock else '–'
         lines.append(f'| {picture.name} | {picture.shows} | {picture.who or "nobody yet"} | {links} | {mock} |')
     return '\n'.join(lines) + '\n'
 

@@ -144,7 +144,9 @@ async def test_a_socket_does_not_join_another_page(attacker: Attacker, cast: Cas
     for claimed in (own, f'{own}&client_id={victim}'):
         bea = await attacker.socket(claimed, cookie=cast.bea.cookie)
         await drained(bea)
-        await bea.send('42' + json.dumps(['handshake', {'client_id': victim, 'tab_id': 't', 'document_id': 'd', 'next_message_id': 0}]))
+        await bea.send(
+            '42' + json.dumps(['handshake', {'client_id': victim, 'tab_id': 't', 'document_id': 'd', 'next_message_id': 0}])
+        )
         await tess.send(act(html, victim, 'say', body='For Tess alone', kind='note', do='note'))
         assert any('For Tess alone' in frame for frame in await drained(tess, 2))
         assert not any('For Tess alone' in frame for frame in await drained(bea))

@@ -18,6 +18,7 @@ from portal.domain.base import NotFound, Wrong, uuid7
 from portal.domain.mail import Letter
 from portal.domain.people import User
 from portal.domain.team import add_staff, change_staff_role, disable, enable, welcome_staff
+from portal.domain.tickets import Ticket
 from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -207,6 +208,19 @@ async def test_whoever_is_disabled_is_out_at_once_and_told(does: Does, visit_as:
             pass
     with pytest.raises(Wrong):
         await does(cast.mona, welcome_staff, cast.tess.user_id)
+
+
+async def test_tickets_of_whoever_is_disabled_stay_theirs(does: Does, visit_as: VisitAs, cast: Cast) -> None:
+    await does(cast.mona, disable, cast.tess.user_id)
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        assert (await db.get_one(Ticket, cast.printer.id)).assignee_id == cast.tess.user_id
+
+
+async def test_sessions_of_whoever_was_shut_out_do_not_come_back(does: Does, visit_as: VisitAs, cast: Cast) -> None:
+    tess = await visit_as(cast.tess)
+    await does(cast.mona, disable, cast.tess.user_id)
     await does(cast.mona, enable, cast.tess.user_id)
-    async with (await visit_as(cast.tess)).work():
-        pass
+    with pytest.raises(SignedOut):
+        async with tess.work():
+            pytest.fail('the work began')

@@ -201,7 +201,7 @@ def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searc
         narrowed = narrowed.where(col(t.id).in_(bindparam('found', expanding=True)))
     narrowed = _placed(_filtered(narrowed, group, asked), sort, direction)
     # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
-    page = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c
+    page: Any = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c
     requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
     columns, downwards = _columns(sort)
     return (

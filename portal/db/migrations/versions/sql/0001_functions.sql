@@ -333,6 +333,15 @@ CREATE TRIGGER tell AFTER UPDATE OF revoked_at ON session FOR EACH ROW EXECUTE F
 CREATE FUNCTION app.tell_person() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('live', 'person:' || NEW.id); RETURN NULL; END $$;
 CREATE TRIGGER tell AFTER UPDATE OF staff_role, staff_role_id, disabled_at ON users FOR EACH ROW EXECUTE FUNCTION app.tell_person();
+-- Whoever is shut out stays out: their sessions end, and do not come back to life should they be let in again.
+CREATE FUNCTION app.end_sessions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  UPDATE session SET revoked_at = now() WHERE tenant_id = NEW.tenant_id AND user_id = NEW.id AND revoked_at IS NULL;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER shut_out AFTER UPDATE OF disabled_at ON users FOR EACH ROW
+  WHEN (NEW.disabled_at IS NOT NULL) EXECUTE FUNCTION app.end_sessions();
 CREATE FUNCTION app.tell_membership() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_notify('live', 'person:' || NEW.user_id), pg_notify('live', 'companies:' || NEW.tenant_id);
