@@ -14,7 +14,7 @@ from nicegui import Client, background_tasks, ui
 
 from portal import i18n
 from portal.guard import leave, over
-from portal.visit import visit_of
+from portal.visit import unasked, visit_of
 
 log = logging.getLogger('portal.live')
 Wake = Callable[[], Awaitable[None]]
@@ -37,6 +37,7 @@ class Subscription:
             background_tasks.create(self._answer(), name='live', context=self.place.default_slot)
 
     async def _answer(self) -> None:
+        unasked.set(True)
         if owner := visit_of(self.place.client):
             i18n.speak(owner.by.voice)
         try:

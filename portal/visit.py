@@ -15,6 +15,8 @@ from portal.domain.access import CompanyCard, Permission, Principal, TenantCard,
 from portal.i18n import Voice, known_language, known_timezone
 
 database: Database = None  # type: ignore[assignment]  # set once, when the portal starts
+#: Whether a page works by itself, woken by somebody else's change: that does not keep its session alive.
+unasked: ContextVar[bool] = ContextVar('unasked', default=False)
 #: Light, dark or auto, of the request that is being answered: NiceGUI asks its pages for it outside of any slot.
 theme: ContextVar[str] = ContextVar('theme', default='auto')
 
@@ -37,7 +39,7 @@ class Visit:
     def work(self) -> AbstractAsyncContextManager[AsyncSession]:
         """`async with visit.work() as db:` enters the session anew, at once; raises SignedOut if it is over."""
         company = self.by.company.id if self.by.company else None
-        return database.work(self.by.side, 'enter', self.token, company)
+        return database.work(self.by.side, 'enter_quietly' if unasked.get() else 'enter', self.token, company)
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,22 @@ async def test_a_dead_session_does_not_begin_its_work(portal: Database, cast: Ca
             pytest.fail('the work began')
 
 
+async def test_what_a_page_reads_by_itself_keeps_no_session_alive(portal: Database, cast: Cast, maintenance: str) -> None:
+    def last_seen() -> Any:
+        with psycopg.connect(maintenance) as c:
+            return c.execute('select last_seen_at from session where token_hash = %s', (cast.ada.token,)).fetchone()
+
+    with psycopg.connect(maintenance) as c:
+        c.execute("update session set last_seen_at = now() - interval '1 hour' where token_hash = %s", (cast.ada.token,))
+    before = last_seen()
+    async with portal.work('client', 'enter_quietly', cast.ada.token, cast.acme.id) as db:
+        assert list(await db.exec(select(Ticket.id)))
+    assert last_seen() == before
+    async with work(portal, cast.ada):
+        pass
+    assert last_seen() > before
+
+
 async def test_contexts_do_not_mix_in_the_pool(portal: Database, cast: Cast) -> None:
     """Hundreds of units of work on few connections, some of which fail: each sees its own."""
     import asyncio

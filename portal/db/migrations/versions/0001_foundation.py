@@ -125,9 +125,9 @@ def _functions() -> None:
         },
         everyone=('context()', 'tenant()', 'company()', 'person()', 'reach()'),
         door=DOOR,
-        staff=('enter(bytea, uuid)', 'later(text, jsonb)', 'next_number(text)', 'record(text, uuid, uuid, jsonb)',
+        staff=('enter(bytea, uuid)', 'enter_quietly(bytea, uuid)', 'later(text, jsonb)', 'next_number(text)', 'record(text, uuid, uuid, jsonb)',
                'search_tickets(text, integer)'),
-        client=('enter(bytea, uuid)', 'later(text, jsonb)', 'next_number(text)', 'record(text, uuid, uuid, jsonb)',
+        client=('enter(bytea, uuid)', 'enter_quietly(bytea, uuid)', 'later(text, jsonb)', 'next_number(text)', 'record(text, uuid, uuid, jsonb)',
                 'search_tickets(text, integer)', 'may_see(uuid)'),
         worker=('enter_job(bigint)', 'later(text, jsonb)', 'record(text, uuid, uuid, jsonb)', 'password_mark(uuid, uuid)', 'tidy()'),
     )  # fmt: skip

@@ -21,7 +21,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
 
 -- Enter the context, once per transaction. The connection's role must be the one of the person's side, and a client must
 -- be a member of the company in the address.
-CREATE FUNCTION app.enter(p_token bytea, p_company uuid) RETURNS void
+CREATE FUNCTION app.enter_quietly(p_token bytea, p_company uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE me record; reach text;
 BEGIN
@@ -40,6 +40,13 @@ BEGIN
     IF NOT FOUND THEN RAISE EXCEPTION 'no session' USING ERRCODE = '28000'; END IF;
     PERFORM app.set_context(me.tenant_id, p_company, me.user_id, reach);
   END IF;
+END $$;
+
+-- The same, for what a person does: the session is in use. What an open page reads by itself does not keep it alive.
+CREATE FUNCTION app.enter(p_token bytea, p_company uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM app.enter_quietly(p_token, p_company);
   PERFORM app.note_use(p_token);
 END $$;
 
