@@ -10,7 +10,6 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from bench import data
 from bench.data import Someone
 from bench.measure import Line, median, p95, within
-from bench.pages import MOST_MEMORY
 from bench.serve import PLAIN, Served
 from tests.browser.conftest import ARGS
 from tests.peers import chromium
@@ -40,11 +39,7 @@ async def lines(served: Served, people: dict[str, Someone], times: int) -> list[
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGS)
         try:
-            return [
-                *await _moving(browser, served, who, times),
-                *await _coming(browser, served, who, max(3, times // 8)),
-                await _memory(browser, served, who),
-            ]
+            return [*await _moving(browser, served, who, times), *await _coming(browser, served, who, max(3, times // 8))]
         finally:
             await browser.close()
 
@@ -107,21 +102,6 @@ async def _coming(browser: Browser, served: Served, who: Someone, times: int) ->
     ] + [
         Line(f'first visit, {warmth}: usable', ours=f'{median(taken[f"usable {warmth}"]):.0f} ms') for warmth in ('cold', 'warm')
     ]  # fmt: skip
-
-
-async def _memory(browser: Browser, served: Served, who: Someone, pages: int = 12) -> Line:
-    """Browsers compress their sockets, which costs the server more than the bare ones of `pages`."""
-    context = await _context(browser, served, who)
-    before = 0.0
-    for n in range(pages + 3):
-        if n == 3:
-            before = served.rss()
-        page = await context.new_page()
-        await page.goto(f'{who.root}/tickets')
-        await _alive(page)
-    each = (served.rss() - before) / pages
-    await context.close()
-    return within(f'client’s list: memory a page, {pages} tabs of a browser', each, MOST_MEMORY, unit='KB')
 
 
 async def _write_plain(served: Served, who: Someone) -> None:

@@ -11,7 +11,7 @@ import websockets
 
 from bench.data import Someone
 from bench.measure import Line, in_turn, median, within
-from bench.serve import COUNT, EMPTY, Served
+from bench.serve import COUNT, EMPTY, FORGET, Served
 
 MOST_CPU, MOST_ELEMENTS, MOST_MEMORY = 8, 100, 200  # ms, elements, KB
 BLOCK = 25  # requests between two looks at the clock of the processor, which ticks in 10 ms
@@ -44,8 +44,7 @@ async def opened(served: Served, http: httpx.AsyncClient, who: Someone, path: st
     socket = await websockets.connect(
         f'ws://127.0.0.1:{served.port}/_nicegui_ws/socket.io/?{query}&EIO=4&transport=websocket',
         origin=served.origin,  # type: ignore[arg-type]
-        additional_headers={'Cookie': f'portal={who.cookie}'},
-        compression=None,
+        additional_headers={'Cookie': f'portal={who.cookie}'},  # and compressed, as browsers do
     )
     await socket.recv()
     await socket.send('40')
@@ -73,9 +72,9 @@ def visitor(served: Served, who: Someone | None) -> httpx.AsyncClient:
 async def lines(served: Served, people: dict[str, Someone], times: int, number: int) -> list[Line]:
     """`number`: of a ticket of the big company."""
     return [
+        *await _memory(served, people['big'], 60 if times < 40 else 300),  # first: memory that was used before is used again
         *await _requests(served, people, times, number),
         *await _processor(served, people, times),
-        *await _memory(served, people['big'], 60 if times < 40 else 300),
     ]
 
 
@@ -117,6 +116,7 @@ async def _processor(served: Served, people: dict[str, Someone], times: int) -> 
     for _round in range(max(3, times // 10)):
         for name, (who, path) in paths.items():
             async with visitor(served, who) as http:
+                await http.get(FORGET)  # each page that nobody came back for looks ten times a second whether somebody does
                 await http.get(path)
                 before = served.cpu()
                 for _n in range(BLOCK):

@@ -20,7 +20,7 @@ from bench import data
 from portal.db import server
 
 #: Below /auth/ the guard lets everybody through; the empty page and the counter are not the portal's.
-EMPTY, COUNT, PLAIN = '/auth/bench/empty', '/auth/bench/count', '/auth/bench/plain'
+EMPTY, COUNT, FORGET, PLAIN = '/auth/bench/empty', '/auth/bench/count', '/auth/bench/forget', '/auth/bench/plain'
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class _Extra:
                 if client.has_socket_connection:
                     counts.setdefault(client.request.url.path, []).append(len(client.elements))
             return await JSONResponse(counts)(scope, receive, send)
+        if scope['type'] == 'http' and scope['path'] == FORGET:
+            Client.prune_instances(client_age_threshold=0)
+            return await JSONResponse(None)(scope, receive, send)
         if scope['type'] == 'http' and scope['path'] == PLAIN:
             return await HTMLResponse(self.plain.read_bytes(), headers={'cache-control': 'no-store'})(scope, receive, send)
         await self.portal(scope, receive, send)

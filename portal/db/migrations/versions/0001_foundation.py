@@ -19,7 +19,8 @@ SEEN = (
     f"{OURS} and (requester_id = (select app.person()) or (visibility = 'company' and (select app.reach()) = 'company')"
     ' or id in (select p.ticket_id from ticket_participant p where p.user_id = (select app.person())))'
 )
-OF_SEEN = f'{OURS} and exists (select from ticket t where t.id = ticket_id)'
+# OFFSET 0: else the planner may choose to read all tickets of the company first, to ask for a few of them (70 ms instead of 1)
+OF_SEEN = f'{OURS} and exists (select from ticket t where t.id = ticket_id offset 0)'
 DOOR = (
     'tenant_for(text, text)', 'any_tenant()', 'whoami(bytea)', 'door(uuid, text, text)',
     'open_session(bytea, uuid, uuid, text)', 'end_session(bytea)', 'attempt(bytea, integer, integer)', 'failures(bytea)',
