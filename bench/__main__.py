@@ -27,7 +27,10 @@ def main() -> None:
     finally:
         running.stop()
     load = ', '.join(f'{n:.1f}' for n in os.getloadavg())
-    print(f'{os.cpu_count()} processors, load {load}; medians of {times}\n')
+    print(f'{os.cpu_count()} processors, load {load}; medians of {times}')
+    if os.getloadavg()[1] > 2 * (os.cpu_count() or 1):
+        print('Others kept the processors busy: believe the ratios, not the milliseconds.')
+    print()
     print(table(found))
     sys.exit(0)
 
