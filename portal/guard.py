@@ -235,6 +235,7 @@ class _Outward:
                 return None
             start, self.start = self.start, None
             body = completed(self.body, self.nonce, self.state.get('html', ''))
+            self.body = b''  # the page keeps its request, and that this object, as long as it is open
             MutableHeaders(scope=start)['content-length'] = str(len(body))
             await self.forward(start)
             return await self.forward({'type': 'http.response.body', 'body': body})
@@ -242,6 +243,17 @@ class _Outward:
 
 
 _SCRIPT = re.compile(rb'<script(?=[\s>])')
+_DEFERRED = re.compile(rb'<script defer src="(/_nicegui/[^"]+)">')
+
+
+def _later(html: bytes) -> bytes:
+    """NiceGUI's scripts wait until the first paint has been seen (`static/js/shell.js` starts them): run at once, they keep
+    the rest of the page from the screen. They are fetched meanwhile."""
+    fetched = _DEFERRED.sub(
+        rb'<link rel="preload" as="script" fetchpriority="low" href="\1"><script type="text/plain" data-later="script" data-src="\1">',
+        html,
+    )
+    return fetched.replace(b'<script type="module">', b'<script type="text/plain" data-later="module">')
 
 
 def completed(html: bytes, nonce: str, attributes: str) -> bytes:
@@ -253,6 +265,7 @@ def completed(html: bytes, nonce: str, attributes: str) -> bytes:
     before, opens, rest = html.partition(FIRST_PAINT_OPENS.encode())
     inside, closes, after = rest.rpartition(FIRST_PAINT_CLOSES.encode())
     named = b'<script nonce="' + nonce.encode() + b'"'
+    before, after = (_later(part) if opens else part for part in (before, after))
     before = _SCRIPT.sub(named, before).replace(b'<html', b'<html' + attributes.encode(), 1)
     return before + opens + inside + closes + _SCRIPT.sub(named, after)
 
@@ -310,6 +323,11 @@ async def leave(client: Client, to: str) -> None:
     if not client.is_deleted:
         await core.sio.emit('open', {'path': to, 'new_tab': False}, room=client.id)
         client.delete()
+
+
+def forget_html(client: Client) -> None:
+    """It was sent: NiceGUI would keep the whole first paint, 70 KB of it, as long as the page is open."""
+    client._body_html = ''  # pyright: ignore[reportPrivateUsage]
 
 
 def over(client: Client) -> str:

@@ -76,7 +76,7 @@ class Island(Element, component='static/js/island.js'):
 
     def __init__(self, html: Markup, on_act: Callable[[Act], Any] | None = None, *, tag: str = 'div', classes: str = '') -> None:
         super().__init__()
-        self._content = _markup(html)
+        self._content = _markup(html).encode()
         self._shown_as = tag
         self._on_act = on_act
         self._props['island'] = str(self.id)
@@ -89,7 +89,7 @@ class Island(Element, component='static/js/island.js'):
 
     @property
     def content(self) -> Markup:
-        return self._content
+        return Markup(self._content.decode())  # noqa: S704  (it came as Markup)
 
     @property
     def shown_as(self) -> str:
@@ -98,9 +98,10 @@ class Island(Element, component='static/js/island.js'):
 
     def set(self, html: Markup) -> None:
         """Morph to this. Nothing is sent when nothing changes."""
-        if _markup(html) == self._content:
+        content = _markup(html).encode()
+        if content == self._content:
             return
-        self._content = html
+        self._content = content
         self._props['html'] = str(html)
         self.update()
 

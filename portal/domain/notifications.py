@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, Select, bindparam, literal_column, text, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -72,13 +73,15 @@ def _statements() -> tuple[Select[Any], Select[Any]]:
     from portal.domain.tickets.model import Ticket
 
     mine = col(Notification.user_id) == bindparam('me', type_=cast(Any, Notification.user_id).type)
+    # the newest first, and only then what they are about: joined at once, all there ever were would be read
+    some = select(Notification).where(mine).order_by(col(Notification.id).desc()).limit(literal_column(str(4 * SHOWN)))
+    newest = aliased(Notification, some.cte('newest').prefix_with('MATERIALIZED'))
     lines: Select[Any] = (
-        cast(Any, select)(Notification.kind, Ticket.number, Ticket.subject, Company.slug, User.name, Notification.created_at,
-                          Notification.seen_at)
-        .join(Ticket, col(Ticket.id) == Notification.ticket_id)
-        .join(Company, col(Company.id) == Notification.company_id)
-        .join(User, col(User.id) == Notification.actor_id)
-        .where(mine).order_by(col(Notification.id).desc()).limit(literal_column(str(SHOWN)))
+        cast(Any, select)(newest.kind, Ticket.number, Ticket.subject, Company.slug, User.name, newest.created_at, newest.seen_at)
+        .join(Ticket, col(Ticket.id) == newest.ticket_id)
+        .join(Company, col(Company.id) == newest.company_id)
+        .join(User, col(User.id) == newest.actor_id)
+        .order_by(col(newest.id).desc()).limit(literal_column(str(SHOWN)))
     )  # fmt: skip
     unseen: Select[Any] = (
         cast(Any, select)(Notification.id)

@@ -18,7 +18,7 @@ from portal.components.values import MenuItem, Text
 from portal.db.engine import SignedOut
 from portal.domain import notifications
 from portal.domain.access import Permission, role_label
-from portal.guard import leave, over
+from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n
 from portal.live import Subscription
 from portal.pages.screens import Screen, Screens, reference
@@ -99,6 +99,7 @@ class Page:
         ui.add_body_html(str(first_paint(self.root)))
         subscription = Subscription(self.root, self._woken, f'bell:{self.visit.by.user_id}', *self.spec.topics(self.visit))
         self.client.on_delete(subscription.close)
+        self.client.on_connect(lambda: forget_html(self.client))
 
     def _head(self) -> None:
         by = self.visit.by

@@ -60,12 +60,20 @@ def hand_over() -> None:
     script("""
         grant create on schema app to portal_definer;
         do $$ declare f record; begin
-          for f in select p.oid::regprocedure as name from pg_proc p where p.pronamespace = 'app'::regnamespace and p.prosecdef loop
+          for f in select p.oid::regprocedure as name from pg_proc p where p.pronamespace = 'app'::regnamespace and p.prosecdef
+            and p.proowner <> 'portal_definer'::regrole loop
             execute format('alter function %s owner to portal_definer', f.name);
           end loop;
         end $$;
         revoke create on schema app from portal_definer;
     """)
+
+
+def replace(functions: str) -> None:
+    """`create or replace` for functions that portal_definer owns already; their grants stay."""
+    script('grant create on schema app to portal_definer; set local role portal_definer')
+    script(functions)
+    script('reset role; revoke create on schema app from portal_definer')
 
 
 @contextmanager

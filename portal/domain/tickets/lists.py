@@ -11,8 +11,9 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Select, bindparam, literal, literal_column, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, literal, literal_column, tuple_
 from sqlalchemy import func as sql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -198,7 +199,7 @@ def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searc
         t.assignee_id, t.last_comment_id,
     )  # fmt: skip
     if searching:
-        narrowed = narrowed.where(col(t.id).in_(bindparam('found', expanding=True)))
+        narrowed = narrowed.where(col(t.id) == any_(bindparam('found', type_=ARRAY(Uuid()))))
     narrowed = _placed(_filtered(narrowed, group, asked), sort, direction)
     # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
     page: Any = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c

@@ -102,9 +102,9 @@ class Ticket(SQLModel, table=True):
             'company_id',
             text('changed_at DESC'),
             text('id DESC'),
-            postgresql_where=text('queue_rank < 30'),
+            postgresql_where=text('queue_rank < 40'),
         ),
-        Index('ticket_queue', 'tenant_id', 'queue_rank', 'changed_at', 'id', postgresql_where=text('queue_rank < 30')),
+        Index('ticket_queue', 'tenant_id', 'queue_rank', 'changed_at', 'id', postgresql_where=text('queue_rank < 40')),
         Index(
             'ticket_assigned',
             'tenant_id',

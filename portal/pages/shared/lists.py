@@ -114,12 +114,13 @@ class TicketList:
     def _html(self) -> Any:
         assert self.listing
         found, query, here = self.listing, self.here.query, self.here
+        self.listing = None  # an open page keeps what it shows, not the rows it was made from
         filtered = any(query.get(k) for k in ('q', 'status', 'priority', 'company', 'person'))
         searching = bool(query.get('q'))
         return render(
             self.spec.template, title=str(self.spec.title), here=here, tabs=self._tabs(searching), filters=self._filters(),
             query=query.get('q', ''), action=here.url(self.spec.path), lines=[line(row, here.visit) for row in found.rows],
-            rows=found.rows, columns=self._columns(), sort=found.sort,
+            rows=found.rows, columns=self._columns(found.sort), sort=found.sort,
             newer=self._link(before=found.newer.text()) if found.newer else '',
             older=self._link(after=found.older.text()) if found.older else '',
             words=self._words(found), filtered=filtered, clear=here.url(self.spec.path, view=query.get('view')), view=self.view.key,
@@ -156,10 +157,8 @@ class TicketList:
             chosen=words, clear_href=self._link(**{key: None}) if words else '',
         )  # fmt: skip
 
-    def _columns(self) -> dict[str, Column]:
+    def _columns(self, sort: Sort) -> dict[str, Column]:
         """By key: each with the link that sorts by it, or turns the order round."""
-        assert self.listing
-        sort = self.listing.sort
 
         def column(key: str, label: str, first: str, **more: Any) -> Column:
             now = {key: 'ascending', f'-{key}': 'descending'}.get(sort, '')

@@ -16,3 +16,30 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
+
+// NiceGUI's scripts start when the first paint has been seen: at once, they would keep the rest of the page from the screen.
+(() => {
+  const start = () => {
+    for (const later of document.querySelectorAll("script[data-later]")) {
+      const script = Object.assign(document.createElement("script"), { async: false, nonce: later.nonce });
+      if (later.dataset.later === "module") script.type = "module";
+      if (later.dataset.src) script.src = later.dataset.src;
+      else script.textContent = later.textContent;
+      later.replaceWith(script);
+    }
+  };
+  let begun = false;
+  const begin = () => {
+    if (begun) return;
+    begun = true;
+    if (document.hidden) start(); // nothing is painted there
+    else requestAnimationFrame(() => setTimeout(start));
+  };
+  const parsed = () => {
+    setTimeout(begin, 1000);
+    if (document.hidden) return begin();
+    new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").length && begin()).observe({ type: "paint", buffered: true });
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", parsed);
+  else parsed();
+})();
