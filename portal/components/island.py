@@ -77,7 +77,6 @@ class Island(Element, component='static/js/island.js'):
     def __init__(self, html: Markup, on_act: Callable[[Act], Any] | None = None, *, tag: str = 'div', classes: str = '') -> None:
         super().__init__()
         self._content = _markup(html).encode()
-        self._grown = False
         self._shown_as = tag
         self._on_act = on_act
         self._props['island'] = str(self.id)
@@ -104,15 +103,11 @@ class Island(Element, component='static/js/island.js'):
             return
         self._content = content
         self._props['html'] = str(html)
-        if self._grown:  # the browser shows more than was last sent: also the same as then is news to it
-            self._props['turn'] = self._props.get('turn', 0) + 1
-            self._grown = False
         self.update()
 
     def add(self, html: Markup, piece: Markup) -> None:
         """Shows `html`: what it shows already, with `piece` at the end of the element that carries `data-grows`. Sends the piece."""
         self._content = _markup(html).encode()
-        self._grown = True
         self._props.pop('html', None)
         self.run_method('add', str(_markup(piece)))
 

@@ -22,7 +22,7 @@ let acts = 0;
 
 export default {
   emits: ["act"],
-  props: { island: String, html: String, turn: Number, as: { type: String, default: "div" } },
+  props: { island: String, html: String, as: { type: String, default: "div" } },
   render() {
     return Vue.h(this.as, { "data-island": this.island });
   },
