@@ -7,6 +7,7 @@
 //   data-on="name"         what is typed or chosen becomes the act `name`; on a form: with all its values
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
+//   data-kept              on a field: a value of the server's that belongs to the draft, and comes back with it
 
 const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=email],input[type=tel],input[type=url],input[type=number],input[type=date],textarea";
 const KEPT = "input:not([type=password]):not([type=hidden]):not([type=file]),textarea,select";
@@ -269,5 +270,5 @@ function restore(field, value) {
   if (current(field) !== served(field)) return;
   if (field.matches("[type=checkbox],[type=radio]")) field.checked = [].concat(value).includes(field.value);
   else if (field.matches("select")) { for (const option of field.options) option.selected = [].concat(value).includes(option.value); }
-  else if (field.value === "") field.value = value;
+  else if (field.value === "" || "kept" in field.dataset) field.value = value;
 }
