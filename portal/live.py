@@ -36,12 +36,12 @@ def turn(*, patient: bool = False) -> asyncio.Semaphore:
     return _turns[patient]
 
 
-async def together(key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+async def together(key: Hashable, read: Callable[[], Awaitable[T]], *, patient: bool = False) -> T:
     """One reading for everyone who asks for the same `key` before it has begun."""
     if key not in _waiting:
 
         async def one() -> T:
-            async with turn(patient=True):
+            async with turn(patient=patient):
                 del _waiting[key]
                 return await read()
 
@@ -52,12 +52,12 @@ async def together(key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
 class Subscription:
     """Calls `wake` when something about a topic was committed, until it is closed. A burst becomes one reading.
 
-    `pause`: seconds to wait for more before reading. `patient`: `wake` waits for its own turn (by `together`).
+    `pause`: seconds to wait for more before reading. `shares`: `wake` reads by `together`, which has its turn for all of them.
     """
 
-    def __init__(self, place: ui.element, wake: Wake, *topics: str, pause: float = 0, patient: bool = False) -> None:
+    def __init__(self, place: ui.element, wake: Wake, *topics: str, pause: float = 0, shares: bool = False) -> None:
         self.place, self.wake, self.topics, self.due, self.again = place, wake, topics, False, False
-        self.pause, self.patient = pause, patient
+        self.pause, self.shares = pause, shares
         for topic in topics:
             _screens[topic].add(self)
 
@@ -77,7 +77,7 @@ class Subscription:
                 if self.pause:
                     await asyncio.sleep(self.pause)
                 self.again = False
-                if self.patient:
+                if self.shares:
                     await self.wake()
                 else:
                     async with turn():

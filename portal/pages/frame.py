@@ -100,7 +100,7 @@ class Page:
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
         subscription = Subscription(self.root, self._woken, f'bell:{self.visit.by.user_id}', *self.spec.topics(self.visit),
-                                    pause=PAUSE, patient=True)  # fmt: skip
+                                    pause=PAUSE, shares=True)  # fmt: skip
         self.client.on_delete(subscription.close)
         self.client.on_connect(lambda: forget_html(self.client))
 
@@ -123,7 +123,7 @@ class Page:
         before = self.numbers, self.bell
         company = self.visit.by.company
         try:
-            self.numbers, self.bell = await together((self.visit.token, company and company.id), self._read)
+            self.numbers, self.bell = await together((self.visit.token, company and company.id), self._read, patient=True)
         except SignedOut:
             return await leave(self.client, over(self.client))
         except Exception as e:

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from nicegui import Client, background_tasks, ui
@@ -48,6 +48,10 @@ class Screen:
         return found.groupdict() if found else None
 
 
+class Closing(Protocol):
+    def close(self) -> None: ...
+
+
 @dataclass
 class Here:
     """What a screen works with."""
@@ -59,7 +63,7 @@ class Here:
     parts: Mapping[str, str]
     query: dict[str, str]
     show_primary: Callable[[Primary | None], None]
-    subscriptions: list[Subscription] = field(default_factory=list[Subscription])
+    closing: list[Closing] = field(default_factory=list[Closing])
     status: int = 200
     on_primary: Callable[[Act], Any] | None = None
 
@@ -93,8 +97,8 @@ class Here:
         except Exception as e:
             await self.trouble(e)
 
-    def wakes(self, wake: Wake, *topics: str) -> None:
-        """Calls `wake` after committed changes to these topics, while the screen stands."""
+    def wakes(self, wake: Wake, *topics: str, shares: bool = False) -> None:
+        """Calls `wake` after committed changes to these topics, while the screen stands. `shares`: see `Subscription`."""
 
         async def careful() -> None:
             try:
@@ -102,7 +106,11 @@ class Here:
             except Exception as e:
                 await self.trouble(e, quietly=True)
 
-        self.subscriptions.append(Subscription(self.place, careful, *topics))
+        self.until_closed(Subscription(self.place, careful, *topics, shares=shares))
+
+    def until_closed(self, what: Closing) -> None:
+        """Ends with the screen."""
+        self.closing.append(what)
 
     def address(self, *, replace: bool = False, **query: str | None) -> None:
         """The same screen shows something else now."""
@@ -137,8 +145,8 @@ class Here:
                 self.say(_('Something failed. What you typed is still here. ({number})', number=number), bad=True)
 
     def close(self) -> None:
-        for subscription in self.subscriptions:
-            subscription.close()
+        for each in self.closing:
+            each.close()
 
 
 def reference(error: Exception, path: str) -> str:

@@ -1,12 +1,18 @@
 """An open page, woken by somebody else's change."""
 
 import asyncio
+from typing import Any
 
 import psycopg
+from sqlalchemy import event
+from sqlmodel import select
 
-from portal import live
-from portal.db.cast import Cast
+from portal import live, visit
+from portal.db.cast import Cast, Member
+from portal.db.engine import Database
 from portal.domain.base import uuid7
+from portal.domain.tickets import Ticket
+from portal.domain.tickets.conversation import lookers
 from tests.visitor import Page, Visitor
 
 
@@ -54,3 +60,67 @@ async def test_a_subscription_ends_with_its_page(visitor: type[Visitor], cast: C
     assert live.subscribers() > before
     page.client.delete()
     assert live.subscribers() == before
+
+
+async def test_who_may_be_shown_what_another_read_is_who_can_read_it(portal: Database, visit_as: Any, cast: Cast) -> None:
+    """`app.look` restates the policies of `ticket`: for everybody, asked by everybody who sees it, for every ticket."""
+    tokens = [member.token for member in cast.members]
+    visits = {member: await visit_as(member) for member in cast.members}
+    tickets = [cast.printer, cast.payroll, cast.salary, cast.calendar, cast.certificate, cast.scanners, cast.oven]
+    for ticket in tickets:
+        seeing: set[Member] = set()
+        for member, visitor in visits.items():
+            async with visitor.work() as db:
+                if (await db.exec(select(Ticket.id).where(Ticket.id == ticket.id))).first():
+                    seeing.add(member)
+        assert seeing
+        for asking in visits:
+            async with visits[asking].work() as db:
+                found = await lookers(db, ticket.id, tokens)
+            beside = {m.token for m in seeing if m.slug == asking.slug and m.host == asking.host}
+            assert found == beside, (asking.email, ticket.number)
+
+
+async def test_a_page_shows_nothing_that_its_own_person_may_not_see(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    """Bill and Ugo look at the same private ticket; Bill is taken out of it, and somebody says something."""
+    where = f'/client-portal/acme/tickets/{cast.salary.label}'
+    ugo, bill = await visitor(cast.ugo).get(where), await visitor(cast.bill).get(where)
+    with psycopg.connect(maintenance) as c:
+        c.execute('delete from ticket_participant where ticket_id = %s and user_id = %s', (cast.salary.id, cast.bill.user_id))
+        c.execute(
+            """insert into ticket_comment (id, tenant_id, company_id, ticket_id, author_id, body) values (%s, %s, %s, %s, %s, %s)""",
+            (uuid7(), cast.northwind.id, cast.acme.id, cast.salary.id, cast.ugo.user_id, 'Between Ugo and the MSP'),
+        )
+    await live.heard(f'ticket:{cast.salary.id}')
+    await shows(ugo, 'Between Ugo and the MSP')
+    await asyncio.sleep(0.3)
+    assert 'Between Ugo and the MSP' not in bill.shown
+
+
+async def test_many_pages_are_read_once(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    """Also when the one that reads for them belongs to somebody who may not any more."""
+    where = f'/client-portal/acme/tickets/{cast.printer.label}'
+    pages = [await visitor(who).get(where) for who in (cast.ugo, cast.ada, cast.mel_acme, cast.ada)]
+    asked: list[str] = []
+
+    def count(_conn: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if 'FROM ticket_comment' in statement:
+            asked.append(statement)
+
+    engine = visit.database.engines['client'].sync_engine
+    event.listen(engine, 'before_cursor_execute', count)
+    try:
+        say(maintenance, cast, 'Read by all', internal=False)
+        await live.heard(f'ticket:{cast.printer.id}')
+        for page in pages:
+            await shows(page, 'Read by all')
+    finally:
+        event.remove(engine, 'before_cursor_execute', count)
+    assert len(asked) == 1
+    with psycopg.connect(maintenance) as c:
+        c.execute('update session set revoked_at = now() where token_hash = %s', (cast.ugo.token,))
+    say(maintenance, cast, 'Read by the others', internal=False)
+    await live.heard(f'ticket:{cast.printer.id}')
+    for page in pages[1:]:
+        await shows(page, 'Read by the others')
+    assert 'Read by the others' not in pages[0].shown

@@ -1,5 +1,6 @@
 """One ticket with everything that the one who asks may see of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -120,3 +121,13 @@ async def sight(db: AsyncSession, ticket: Ticket) -> dict[Visibility, list[User]
     found = select(User).where(col(User.id).in_(company), col(User.disabled_at).is_(None)).order_by(User.name)
     people = list(await db.exec(found))
     return {Visibility.COMPANY: people, Visibility.PRIVATE: [user for user in people if user.id in private]}
+
+
+async def lookers(db: AsyncSession, ticket_id: UUID, tokens: Collection[bytes]) -> set[bytes]:
+    """Those of the sessions whose people may see the ticket now, on this side; what they were told of it is seen by them.
+
+    What is read once for several open pages of one side may be shown to these, and to nobody else.
+    """
+    connection = await db.connection()
+    rows = await connection.exec_driver_sql('select app.look(%s, %s)', (ticket_id, list(tokens)))
+    return {bytes(row[0]) for row in rows}

@@ -1,17 +1,20 @@
 """One ticket on an open page: what both sides do on it. Each side adds what is its own."""
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any
 from uuid import UUID
 
+from markupsafe import Markup
 from nicegui import ui
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.island import Act
 from portal.components.render import macro, render
 from portal.components.values import Option, Tab, Text
+from portal.db.engine import SignedOut
 from portal.domain import notifications
 from portal.domain.base import NotFound, Wrong, uuid7
 from portal.domain.people import User, members
@@ -33,9 +36,11 @@ from portal.domain.tickets import (
     tell_writing,
     ticket_by_number,
 )
-from portal.domain.tickets.conversation import MOST, sight
+from portal.domain.tickets.conversation import MOST, lookers, sight
 from portal.i18n import _, _m, when
+from portal.live import together, turn
 from portal.pages.screens import Here
+from portal.pages.shared.rooms import Reading, Seat, sessions
 from portal.pages.shared.tickets import (
     Happened,
     comment_of,
@@ -83,12 +88,18 @@ class TicketPage:
         self.head = self.here.island(self._head(), self._act)
         with ui.element('div').classes('split'):
             with ui.element('div'):
-                self.said = self.here.island(self._said(), self._act)
+                self.said = self.here.island(self.reading.said(self), self._act)
                 self._beside_composer()
                 self.composer = self.here.island(self._composer(), self._act)
             self.aside = self.here.island(self._aside(), self._act, tag='aside', classes='aside')
         ticket, tenant = self.talk.ticket, self.by.tenant.id
-        self.here.wakes(self._again, f'ticket:{ticket.id}', f'categories:{tenant}', f'companies:{tenant}')
+        self.here.until_closed(Seat(self._room, self.here.visit.token))
+        topics = (f'ticket:{ticket.id}', f'categories:{tenant}', f'companies:{tenant}', *self.topics)
+        self.here.wakes(self._woken, *topics, shares=True)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return ()
 
     def _beside_composer(self) -> None:
         """Stands between what was said and what one writes."""
@@ -101,10 +112,55 @@ class TicketPage:
             await self._read_in(db)
 
     async def _read_in(self, db: AsyncSession) -> None:
-        self.talk: Conversation = await conversation(db, self.number, self.most)
-        self.sight: dict[Visibility, list[User]] = await sight(db, self.talk.ticket)
-        self.colleagues = await members(db, self.talk.ticket.company_id)
+        self.reading = await self._reading(db)
         await notifications.mark_seen(db, self.by, self.talk.ticket.id)
+
+    async def _reading(self, db: AsyncSession) -> Reading:
+        """What is the same for everyone who sees the ticket from this side."""
+        talk = await conversation(db, self.number, self.most)
+        return Reading(talk, await sight(db, talk.ticket), await members(db, talk.ticket.company_id))
+
+    @property
+    def talk(self) -> Conversation:
+        return self.reading.talk
+
+    @property
+    def sight(self) -> dict[Visibility, list[User]]:
+        return self.reading.sight
+
+    @property
+    def colleagues(self) -> list[User]:
+        return self.reading.colleagues
+
+    @property
+    def _room(self) -> Hashable:
+        """Pages in the same room show the same."""
+        company = self.by.company.id if self.by.company else None
+        return self.by.tenant.id, company, self.number
+
+    async def _woken(self) -> None:
+        """Something has changed: read once for all pages that show this, and shown to those who may see it still. First what was
+        said, to everybody, then the rest."""
+        subject = self.talk.ticket.subject
+        try:
+            reading, seers = await together((self._room, self.most), self._read_for_all)
+        except (NotFound, SignedOut):  # of whoever read first
+            return await self._again()
+        if self.here.visit.token not in seers:
+            return await self._again()
+        self.reading = reading
+        self._show_said(reading.said(self))
+        await asyncio.sleep(0)
+        async with turn(patient=True):
+            if subject != self.talk.ticket.subject:
+                self._title()
+            self._show_rest()
+        return None
+
+    async def _read_for_all(self) -> tuple[Reading, set[bytes]]:
+        async with self.here.visit.work() as db:
+            reading = await self._reading(db)
+            return reading, await lookers(db, reading.talk.ticket.id, sessions(self._room))
 
     @property
     def seeing(self) -> list[User]:
@@ -123,14 +179,26 @@ class TicketPage:
         return self._show()
 
     def _show(self) -> None:
+        self._show_said(self.reading.said(self))
+        self._show_rest()
+
+    def _show_said(self, html: Markup) -> None:
+        """Mostly something was added at the end: then that alone is sent."""
+        before = self.said.content
+        base, end = before[: before.rfind('</div>')], html.rfind('</div>')
+        if len(html) > len(before) and html.startswith(base) and html[end:] == before[len(base) :]:
+            self.said.add(html, html[len(base) : end])
+        else:
+            self.said.set(html)
+
+    def _show_rest(self) -> None:
         self.head.set(self._head())
-        self.said.set(self._said())
         self.composer.set(self._composer())
         self.aside.set(self._aside())
 
     # ---------- what is shown ----------
 
-    def _said(self) -> Any:
+    def render_said(self) -> Markup:
         parts = timeline(self.talk, self.here.visit)
         history = sum(isinstance(part, Happened) for part in parts)
         if self.only_said:
@@ -196,7 +264,7 @@ class TicketPage:
                     await self._again()
                 case 'show':
                     self.only_said = act.text('to') == 'said'
-                    self.said.set(self._said())
+                    self.said.set(self.reading.said(self))
                 case 'keep-editing':
                     self.arrived = []
                     self.composer.set(self._composer())

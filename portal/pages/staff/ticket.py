@@ -1,5 +1,6 @@
 """One ticket, as the staff work on it."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from portal.components.render import render
 from portal.components.values import Action, Option
 from portal.domain.access import Permission
 from portal.domain.audit import record
-from portal.domain.people import staff
+from portal.domain.people import User, staff
 from portal.domain.tickets import (
     Status,
     Ticket,
@@ -32,6 +33,7 @@ from portal.domain.tickets.words import priority_words, status_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.rooms import Reading
 from portal.pages.shared.ticket_page import TicketPage
 from portal.pages.shared.tickets import facts_of, first_name, priority_options, turn_mark
 from portal.writing import writers
@@ -55,23 +57,32 @@ class StaffTicket(TicketPage):
         await super().build()
         ticket = self.talk.ticket
         self.here.set_primary(self._primary(), self._act)
-        self.here.wakes(self._again, f'note:{ticket.id}')
         self.here.wakes(self._writers_changed, f'writing:{ticket.id}')
 
     def _beside_composer(self) -> None:
         self.writers: Island = self.here.island(self._writers(), classes='writers')
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return (f'note:{self.talk.ticket.id}',)
+
+    @property
+    def staff(self) -> list[User]:
+        return self.reading.staff
+
+    async def _reading(self, db: AsyncSession) -> Reading:
+        return replace(await super()._reading(db), staff=await staff(db))
+
     async def _read_in(self, db: AsyncSession) -> None:
         await super()._read_in(db)
-        self.staff = await staff(db)
         ticket = self.talk.ticket
         if ticket.visibility is Visibility.PRIVATE and not self.is_recorded:
             await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
             self.is_recorded = True
 
-    def _show(self) -> None:
+    def _show_rest(self) -> None:
         self.here.set_primary(self._primary(), self._act)
-        super()._show()
+        super()._show_rest()
 
     async def _writers_changed(self) -> None:
         self.writers.set(self._writers())
