@@ -6,6 +6,7 @@ from portal.domain.tickets.model import (
     Comment,
     Event,
     EventKind,
+    File,
     Participant,
     Priority,
     Status,
@@ -19,7 +20,7 @@ from portal.domain.tickets.replying import note, reply
 from portal.domain.tickets.working import assign, change_priority, change_status, close, reopen, take
 
 __all__ = [
-    'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Participant', 'Priority', 'Row', 'Status',
+    'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'File', 'Listing', 'Participant', 'Priority', 'Row', 'Status',
     'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_priority', 'change_status', 'close',
     'conversation', 'counts', 'listing', 'note', 'open_ticket', 'reopen', 'reply', 'take', 'ticket_by_number', 'turn_of',
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Role, UserType, permissions_of
 from portal.domain.base import NotFound
 from portal.domain.people import Company, Membership, User
-from portal.domain.tickets.model import Comment, Event, Participant, Ticket, Visibility
+from portal.domain.tickets.model import Comment, Event, File, Participant, Ticket, Visibility
 
 MOST = 200  # the newest of each kind
 
@@ -24,6 +24,7 @@ class Conversation:
     comments: list[Comment]  # oldest first; internal ones only for staff, by row security
     events: list[Event]
     participants: list[UUID]
+    files: list[File]  # oldest first; those of notes only for staff
     people: dict[UUID, User]  # everyone named in it
     follows: int | None  # number of the ticket it goes on with
     earlier: bool  # there is more than MOST
@@ -55,6 +56,7 @@ def _questions() -> dict[str, Any]:
         .limit(literal_column(str(MOST + 1))),
         'events': select(Event).where(Event.ticket_id == of).order_by(col(Event.id).desc()).limit(literal_column(str(MOST))),
         'participants': select(Participant.user_id).where(Participant.ticket_id == of),
+        'files': select(File).where(File.ticket_id == of).order_by(col(File.id)),
         'people': select(User).where(col(User.id).in_(bindparam('ids', expanding=True))),
         'follows': select(Ticket.number).where(Ticket.id == of),
     }
@@ -73,13 +75,14 @@ async def conversation(db: AsyncSession, number: int) -> Conversation:
     comments = await ask('comments', ticket=ticket.id)
     events = await ask('events', ticket=ticket.id)
     participants = await ask('participants', ticket=ticket.id)
+    files = await ask('files', ticket=ticket.id)
     named = {ticket.requester_id, ticket.author_id, ticket.assignee_id, *participants}
     named |= {c.author_id for c in comments} | {e.actor_id for e in events}
     named |= {UUID(word) for e in events if e.kind in ('assignee', 'participant') for word in (e.before, e.after) if word}
     people = {user.id: user for user in await ask('people', ids=[n for n in named if n])}
     follows = (await ask('follows', ticket=ticket.follows_id) or [None])[0] if ticket.follows_id else None
     return Conversation(
-        ticket, company, comments[:MOST][::-1], events[::-1], participants, people, follows, earlier=len(comments) > MOST
+        ticket, company, comments[:MOST][::-1], events[::-1], participants, files, people, follows, earlier=len(comments) > MOST
     )
 
 

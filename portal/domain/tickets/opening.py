@@ -10,7 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong
+from portal.domain.drafts import NEW_TICKET
 from portal.domain.people import members
+from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import (
     SUBJECT_MOST,
     TEXT_MOST,
@@ -30,8 +32,10 @@ from portal.i18n import _
 async def open_ticket(
     db: AsyncSession, by: Principal, *, company_id: UUID, requester_id: UUID, subject: str, text: str,
     priority: str = 'normal', visibility: str = 'company', copy: Sequence[UUID] = (), follows: Ticket | None = None,
+    files: Sequence[UUID] = (), place: str = NEW_TICKET,
 ) -> Ticket:  # fmt: skip
-    """A client opens for itself; staff for anybody of the company who called.
+    """A client opens for itself; staff for anybody of the company who called. `files` were uploaded at the `place` where
+    the text was written.
 
     Raises Wrong with words for each field.
     """
@@ -58,6 +62,7 @@ async def open_ticket(
     db.add(first)
     db.add_all(_participant(by, ticket, person) for person in dict.fromkeys(copy) if person != requester_id)
     await db.flush()
+    await attach(db, by, place, first, files)
     await record(db, 'ticket.opened', company_id=company_id, subject=ticket.id, number=number, visibility=visibility)
     await tell(db, by, ticket, 'new_ticket', comment_id=first.id)
     return ticket

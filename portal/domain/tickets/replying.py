@@ -1,12 +1,16 @@
 """Something is said."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import Wrong, now
+from portal.domain.drafts import reply_to
 from portal.domain.people import Tenant
+from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import Comment, Status, Ticket, Visibility
 from portal.domain.tickets.opening import open_ticket, wrong_text
 from portal.domain.tickets.telling import tell
@@ -14,7 +18,9 @@ from portal.domain.tickets.working import set_status
 
 
 @verb(Permission.TICKETS_REPLY)
-async def reply(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, then: str | None = None) -> Ticket:
+async def reply(
+    db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, then: str | None = None, files: Sequence[UUID] = ()
+) -> Ticket:
     """Says something that the client can read; returns the ticket on which it stands.
 
     A client's reply puts the ticket back with the MSP, also a solved one. On a ticket closed longer ago than the tenant
@@ -23,12 +29,13 @@ async def reply(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, t
     if words := wrong_text(text):
         raise Wrong(text=words)
     if ticket.status is Status.CLOSED and await _closed_for_good(db, by, ticket):
-        return await _follow_up(db, by, ticket, text)
+        return await _follow_up(db, by, ticket, text, files)
     comment = Comment(
         tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, author_id=by.user_id, body=text.strip()
     )
     db.add(comment)
     await db.flush()
+    await attach(db, by, reply_to(ticket.id), comment, files)
     ticket.last_comment_id, ticket.changed_at = comment.id, now()
     await set_status(db, by, ticket, _status_after(by, ticket, then))
     await tell(db, by, ticket, 'reply', comment_id=comment.id)
@@ -36,7 +43,7 @@ async def reply(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, t
 
 
 @verb(Permission.TICKETS_WORK)
-async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str) -> None:
+async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, files: Sequence[UUID] = ()) -> None:
     """An internal note: changes nothing that a client could notice, not even when the ticket changed last."""
     if words := wrong_text(text):
         raise Wrong(text=words)
@@ -46,6 +53,7 @@ async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str) -> No
     )  # fmt: skip
     db.add(comment)
     await db.flush()
+    await attach(db, by, reply_to(ticket.id), comment, files)
     await tell(db, by, ticket, 'note', comment_id=comment.id, clients=False, by_mail=False)
 
 
@@ -62,9 +70,9 @@ async def _closed_for_good(db: AsyncSession, by: Principal, ticket: Ticket) -> b
     return bool(ticket.closed_at and ticket.closed_at < now() - timedelta(days=tenant.reopen_days))
 
 
-async def _follow_up(db: AsyncSession, by: Principal, ticket: Ticket, text: str) -> Ticket:
+async def _follow_up(db: AsyncSession, by: Principal, ticket: Ticket, text: str, files: Sequence[UUID]) -> Ticket:
     return await open_ticket(
         db, by, company_id=ticket.company_id, requester_id=ticket.requester_id if by.is_staff else by.user_id,
         subject=ticket.subject, text=text, priority=ticket.priority.value, follows=ticket,
-        visibility=Visibility(ticket.visibility).value,
+        visibility=Visibility(ticket.visibility).value, files=files, place=reply_to(ticket.id),
     )  # fmt: skip
