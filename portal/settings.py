@@ -197,9 +197,12 @@ SETTINGS = (
     Setting('PORTAL_POOL_SIZE', 'pool_size', _number(1, 100), '5', 'Database connections that each pool keeps.'),
     Setting('PORTAL_FILE_LIMIT_MB', 'file_limit_mb', _number(1, 2000), '25', 'The largest file that is taken, in megabytes.'),
     Setting(
-        'PORTAL_COMPANY_QUOTA_MB', 'company_quota_mb', _number(1, 10_000_000), '2000',
-        'What the files of a company may take together, in megabytes; staff can change it for one company.',
-    ),  # fmt: skip
+        'PORTAL_COMPANY_QUOTA_MB',
+        'company_quota_mb',
+        _number(1, 10_000_000),
+        '2000',
+        'What a company’s files may take, in megabytes.',
+    ),
     Setting('PORTAL_TENANT', 'tenant', _text, None, 'The tenant (its name or host) that answers where no tenant is named.'),
     Setting('PORTAL_DEMO', 'demo', _flag, '0', '1 fills the portal with an invented provider and its clients. On loopback only.'),
     Setting('PORTAL_DEMO_PASSWORD', 'demo_password', _text, DEMO_PASSWORD, 'The password of everyone in the demo.'),

@@ -12,8 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong
-from portal.domain.drafts import drop_draft, needed_at, ticket_of, touch_draft
 from portal.domain.people import Company
+from portal.domain.tickets.drafts import drop_draft, needed_at, ticket_of, touch_draft
 from portal.domain.tickets.model import Comment, File, Ticket
 from portal.i18n import _
 

@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong
-from portal.domain.drafts import NEW_TICKET
 from portal.domain.people import members
+from portal.domain.tickets.drafts import NEW_TICKET
 from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import (
     SUBJECT_MOST,

@@ -8,8 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import Wrong, now
-from portal.domain.drafts import reply_to
 from portal.domain.people import Tenant
+from portal.domain.tickets.drafts import reply_to
 from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import Comment, Status, Ticket, Visibility
 from portal.domain.tickets.opening import open_ticket, wrong_text

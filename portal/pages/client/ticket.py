@@ -28,6 +28,7 @@ from portal.domain.tickets.words import priority_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files, shown
 from portal.pages.shared.tickets import facts_of, first_name, number_of, people_of, timeline, turn_mark, who_sees_line
 
 
@@ -83,7 +84,7 @@ class TicketPage:
         hearing = [first_name(self.talk.name(ticket.assignee_id))] if ticket.assignee_id else [self.by.tenant.short_name]
         hearing += [first_name(self.talk.name(p)) for p in (ticket.requester_id, *self.talk.participants) if p != self.by.user_id]
         return render(
-            'client/composer.html', ticket=ticket, text=self.text, error=self.errors.get('text', ''), hearing=', '.join(hearing),
+            'client/composer.html', ticket=ticket, text=self.text, error=self.errors.get('text') or self.errors.get('files', ''), hearing=', '.join(hearing),
             helper=first_name(self.talk.name(ticket.assignee_id)) if ticket.assignee_id else self.by.tenant.short_name,
             may_close=self.by.may(Permission.TICKETS_CLOSE), draft=f'reply:{ticket.id}:{self.by.user_id}',
             is_over=ticket.status in (Status.SOLVED, Status.CLOSED), is_closed=ticket.status is Status.CLOSED,
@@ -98,6 +99,7 @@ class TicketPage:
             turn_words=self._turn_words(), facts=[*facts_of(self.talk), Fact(_('Priority'), priority_words(ticket.priority))],
             people=people_of(self.talk), seeing=[user.name for user in self.seeing], private=ticket.visibility == 'private',
             could_add=[Option(str(p.id), p.name) for p in self.colleagues if p.id not in there], error=self.errors.get('copy', ''),
+            files=[shown(f, self.here.root) for f in self.talk.files], zip_href=self.here.url(f'/tickets/{ticket.label}/files.zip'),
         )  # fmt: skip
 
     def _turn_words(self) -> str:
@@ -118,7 +120,7 @@ class TicketPage:
         self.errors, self.text = {}, act.text('body') if act.name == 'reply' else ''
         try:
             if act.name == 'reply':
-                await self._reply()
+                await self._reply(chosen_files(act))
             elif act.name == 'close':
                 await self._change(close, _('The ticket is closed.'))
             elif act.name == 'reopen':
@@ -136,10 +138,10 @@ class TicketPage:
                 _('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True
             )
 
-    async def _reply(self) -> None:
+    async def _reply(self, files: list[UUID]) -> None:
         async with self.here.visit.work() as db:
             ticket = await ticket_by_number(db, self.number, lock=True)
-            where = await reply(db, self.by, ticket, self.text)
+            where = await reply(db, self.by, ticket, self.text, files=files)
             label, moved = where.label, where.id != ticket.id
         self.text = ''
         self.composer.forget_draft(f'reply:{self.talk.ticket.id}:{self.by.user_id}')

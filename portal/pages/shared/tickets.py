@@ -8,7 +8,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from portal.components.render import macro
-from portal.components.values import Fact, Option, Someone, Text
+from portal.components.values import Fact, File, Option, Someone, Text
 from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Conversation, EventKind, Priority, Row, Status, Turn, turn_of
@@ -16,6 +16,7 @@ from portal.domain.tickets.model import Event
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, day
 from portal.markdown import to_html, to_text
+from portal.pages.shared.files import shown
 from portal.visit import Visit
 
 #: The turn mark of the design: left cell client, right cell MSP.
@@ -95,6 +96,7 @@ class Said:
     html: Markup
     is_note: bool
     msp: bool
+    files: list[File]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,15 @@ class Happened:
 def timeline(talk: Conversation, visit: Visit) -> list[Said | Happened]:
     """Comments and events, oldest first, as this side reads them."""
     parts: list[tuple[UUID, Said | Happened]] = []
+    files: dict[UUID | None, list[File]] = {}
+    for file in talk.files:
+        files.setdefault(file.comment_id, []).append(shown(file, visit.root))
     for comment in talk.comments:
         author = talk.people.get(comment.author_id)
         msp = bool(author and author.user_type == 'internal')
         org = visit.by.tenant.name if msp else talk.company.name
         parts.append((comment.id, Said(str(comment.id), talk.name(comment.author_id), org, comment.created_at,
-                                       to_html(comment.body), comment.is_internal, msp)))  # fmt: skip
+                                       to_html(comment.body), comment.is_internal, msp, files.get(comment.id, []))))  # fmt: skip
     # that a new ticket is open goes without saying beside who took it
     parts += [(e.id, _happened(e, talk, visit)) for e in talk.events if (e.before, e.after) != (Status.NEW, Status.OPEN)]
     return [part for _id, part in sorted(parts, key=lambda p: p[0])]

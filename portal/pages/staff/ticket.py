@@ -34,6 +34,7 @@ from portal.domain.tickets.words import status_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files, shown
 from portal.pages.shared.tickets import facts_of, first_name, number_of, people_of, priority_options, timeline, turn_mark
 
 
@@ -119,7 +120,7 @@ class TicketPage:
             (Status.WAITING_SUPPLIER, _('then a supplier’s turn')), (Status.SOLVED, _('and it is solved')),
         )]  # fmt: skip
         return render(
-            'staff/composer.html', ticket=ticket, text=self.text, kind=self.kind, error=self.errors.get('text', ''), then=then,
+            'staff/composer.html', ticket=ticket, text=self.text, kind=self.kind, error=self.errors.get('text') or self.errors.get('files', ''), then=then,
             hearing=', '.join(hearing), company=self.talk.company.name, msp=self.by.tenant.short_name, works=self.works,
             may_reply=self.here.visit.may(Permission.TICKETS_REPLY), draft=f'answer:{ticket.id}:{self.by.user_id}',
         )  # fmt: skip
@@ -136,6 +137,7 @@ class TicketPage:
             statuses=[Option(s.value, status_words(s, 'staff', self.by.tenant.short_name)) for s in Status],
             could_add=[Option(str(p.id), p.name) for p in self.colleagues if p.id not in there], errors=self.errors,
             private=ticket.visibility == 'private', assignee=self.talk.name(ticket.assignee_id),
+            files=[shown(f, self.here.root) for f in self.talk.files], zip_href=self.here.url(f'/tickets/{ticket.label}/files.zip'),
         )  # fmt: skip
 
     def _turn_words(self) -> str:
@@ -194,10 +196,10 @@ class TicketPage:
         async with self.here.visit.work() as db:
             ticket = await ticket_by_number(db, self.number, lock=True)
             if self.kind == 'note':
-                await note(db, self.by, ticket, self.text)
+                await note(db, self.by, ticket, self.text, files=chosen_files(act))
                 label, moved = ticket.label, False
             else:
-                where = await reply(db, self.by, ticket, self.text, then=act.text('then') or None)
+                where = await reply(db, self.by, ticket, self.text, then=act.text('then') or None, files=chosen_files(act))
                 label, moved = where.label, where.id != ticket.id
         self.text, self.kind = '', 'reply'
         self.composer.forget_draft(f'answer:{self.talk.ticket.id}:{self.by.user_id}')

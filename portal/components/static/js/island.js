@@ -8,6 +8,7 @@
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
+//   data-place="…"         beside it: and in one's account, with files that are sent meanwhile (writing.js)
 
 const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=email],input[type=tel],input[type=url],input[type=number],input[type=date],textarea";
 const KEPT = "input:not([type=password]):not([type=hidden]):not([type=file]),textarea,select";
@@ -112,6 +113,7 @@ export default {
       const draft = key ?? form?.dataset.draft;
       if (draft) store.drop(draft);
       if (form?.isConnected) form.reset();
+      if (form) window.portal?.writing?.sent(form);
     },
   },
 };
@@ -202,7 +204,8 @@ function morph(element, html) {
     callbacks: {
       beforeNodeMorphed(before, after) {
         if (before.nodeType !== 1) return true;
-        if (before.matches("[data-show],[data-chips-search]")) return false; // portal.js looks after these
+        // portal.js and writing.js look after these
+        if (before.matches("[data-show],[data-chips-search],[data-files],[data-draft-note],[data-draft-other]")) return false;
         if (before.matches("input,textarea,select") && keepTyped(before, after)) kept.add(before);
         return true;
       },
@@ -257,10 +260,12 @@ function keepDraft(form) {
   if (!form?.dataset.draft) return;
   const draft = {};
   for (const field of drafted(form)) {
+    if (field.name.endsWith("-view")) continue; // how one looks at it is not what one writes
     if (field.matches("[type=checkbox],[type=radio]")) draft[field.name] = [...(draft[field.name] ?? []), ...(field.checked ? [field.value] : [])];
     else draft[field.name] = field.matches("select[multiple]") ? [...field.selectedOptions].map((o) => o.value) : field.value;
   }
   store.set(form.dataset.draft, draft);
+  window.portal?.writing?.changed(form, draft);
 }
 
 function restoreDrafts(element) {
@@ -269,6 +274,25 @@ function restoreDrafts(element) {
     form.dataset.restored = form.dataset.draft;
     const draft = store.get(form.dataset.draft);
     if (draft) for (const field of drafted(form)) if (field.name in draft) restore(field, draft[field.name]);
+    window.portal?.writing?.opened(form, draft, (content) => fill(form, content));
+  }
+}
+
+// What another device wrote is shown instead of what stands here; `null` for nothing.
+function fill(form, content) {
+  if (content) store.set(form.dataset.draft, content);
+  else {
+    store.drop(form.dataset.draft);
+    form.reset();
+  }
+  for (const field of content ? drafted(form) : []) {
+    if (!(field.name in content)) continue;
+    const before = current(field), values = [].concat(content[field.name]);
+    if (field.matches("[type=checkbox],[type=radio]")) field.checked = values.includes(field.value);
+    else if (field.matches("select")) { for (const option of field.options) option.selected = values.includes(option.value); }
+    else field.value = values[0] ?? "";
+    // the server has to know of what other fields depend on
+    if (field.dataset.on && current(field) !== before) field.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
 

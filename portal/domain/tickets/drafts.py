@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import TENANT, Moment, NotFound, now, uuid7
+from portal.domain.tickets.model import Ticket
 
 MOST_EARLIER = 5
 NEW_TICKET = 'new-ticket'
@@ -39,7 +40,9 @@ class Draft(SQLModel, table=True):
     version: int = 1
     content: dict[str, Any] = Field(sa_column=Column(cast(Any, JSONB), nullable=False))  # values of the form by name
     #: {content, saved_at}, newest first: what was overwritten from elsewhere
-    earlier: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], sa_column=Column(cast(Any, JSONB), nullable=False))
+    earlier: list[dict[str, Any]] = Field(
+        default_factory=list[dict[str, Any]], sa_column=Column(cast(Any, JSONB), nullable=False)
+    )
     saved_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
@@ -84,8 +87,10 @@ async def save_draft(
     db: AsyncSession, by: Principal, place: str, content: Content, *, began_with: int = 0, aside: bool = False
 ) -> Draft:  # fmt: skip
     """Keeps what is written now. `began_with`: the version it was made from, 0 for none; `aside` sets the text before it
-    aside in any case. Raises Gone when there was a draft and it is no longer there."""
+    aside in any case. Raises Gone when there was a draft and it is no longer there, and NotFound for somebody else's ticket."""
     by.need(needed_at(place))
+    if (ticket := ticket_of(place)) and await db.get(Ticket, ticket) is None:
+        raise NotFound
     draft = await draft_at(db, by, place, lock=True)
     if draft is None:
         if began_with:
