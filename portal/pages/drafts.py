@@ -1,6 +1,7 @@
 """What one is writing, saved and read by the script of its form (`writing.js`)."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from portal.domain.tickets.drafts import Draft, Gone, draft_at, drop_draft, drop_earlier, needed_at, save_draft
 from portal.domain.tickets.files import waiting
 from portal.guard import CLIENT, MSP
-from portal.i18n import _
+from portal.i18n import _, clock
 from portal.pages.files import answering, refusal
 from portal.pages.shared.files import as_json
 from portal.visit import Visit
@@ -96,11 +97,11 @@ def _text(value: Any) -> str:
 
 
 def _told(draft: Draft | None) -> dict[str, Any]:
+    """With times as the person reads them."""
     if draft is None:
         return {'version': 0, 'content': {}, 'earlier': []}
-    return {
-        'version': draft.version, 'content': draft.content, 'earlier': draft.earlier, 'saved_at': draft.saved_at.isoformat(),
-    }  # fmt: skip
+    earlier = [{'content': e['content'], 'saved': clock(datetime.fromisoformat(e['saved_at']))} for e in draft.earlier]
+    return {'version': draft.version, 'content': draft.content, 'earlier': earlier, 'saved': clock(draft.saved_at)}
 
 
 def _routes() -> None:

@@ -12,7 +12,6 @@
   const forms = () => [...document.querySelectorAll("form[data-place]")].map((form) => all.get(form)).filter(Boolean);
   const root = () => location.pathname.match(/^\/(msp|client-portal\/[^/]+)/)?.[0] ?? "";
   const fresh = (form) => [...form.elements].some((e) => e.name && e.matches("textarea,input[type=text],input:not([type])") && e.value.trim());
-  const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang || undefined, { hour: "2-digit", minute: "2-digit" });
 
   class Writing {
     constructor(form, fill) {
@@ -71,7 +70,7 @@
         this.content = told.content;
         this.keep();
       }
-      if (told.version && fresh(this.form)) this.note("saved", told.saved_at);
+      if (told.version && fresh(this.form)) this.note("saved", told.saved);
       this.offer(told.earlier);
     }
 
@@ -107,7 +106,7 @@
       if (changes === this.changes) this.unsaved = false;
       else this.later(SILENCE);
       this.keep();
-      this.note(told.version && !empty ? "saved" : "", told.saved_at);
+      this.note(told.version && !empty ? "saved" : "", told.saved);
       this.offer(empty && told.version ? [told, ...told.earlier] : told.earlier);
     }
 
@@ -128,7 +127,7 @@
       const note = this.form.querySelector("[data-draft-note]");
       if (!note) return;
       note.hidden = !kind;
-      note.textContent = kind ? note.dataset[kind].replace("{time}", at ? clock(at) : "") : "";
+      note.textContent = kind ? note.dataset[kind].replace("{time}", at ?? "") : "";
     }
 
     offer(earlier) {
@@ -138,7 +137,7 @@
       box.hidden = !this.earlier.length;
       if (!this.earlier.length) return;
       const words = box.querySelector("[data-words]");
-      words.textContent = words.dataset.words.replace("{time}", clock(this.earlier[0].saved_at));
+      words.textContent = words.dataset.words.replace("{time}", this.earlier[0].saved ?? "");
     }
 
     async take() {
