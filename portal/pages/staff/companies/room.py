@@ -60,5 +60,3 @@ def _megabytes(typed: str) -> int | None:
     if not (typed.isascii() and typed.isdigit() and len(typed) <= 8):
         raise Wrong(quota=_('A number of megabytes, please, such as 2000.'))
     return int(typed)
-
-
