@@ -236,7 +236,8 @@ async def test_the_portal_dies_in_the_middle_of_an_upload(demo: Portal, sign_in:
     half = socket.create_connection(('127.0.0.1', demo.port))
     half.sendall(
         f'POST /client-portal/acme/files?place=new-ticket&name=half.bin HTTP/1.1\r\nHost: localhost:{demo.port}\r\n'
-        f'Origin: {demo.origin}\r\nCookie: {cookies}\r\nContent-Length: 5000000\r\n\r\n'.encode() + b'x' * 1_000_000
+        f'Origin: {demo.origin}\r\nCookie: {cookies}\r\nContent-Length: 5000000\r\n\r\n'.encode()
+        + b'x' * 1_000_000
     )
     await ada.wait_for_function('true')
     while not any(path.stat().st_size for path in stored(demo, incoming=True)):

@@ -90,9 +90,10 @@
         if (told?.version) await this.ask({ content: {}, began_with: told.version, empty: true });
         return;
       }
-      if (!told || told.refused) {
+      if (told?.refused) return; // it stays in this tab
+      if (!told) {
         this.note("waiting");
-        return this.later(AGAIN * (told ? 5 : 1));
+        return this.later(AGAIN);
       }
       if (!told.version && this.version && !empty) { // sent or cleared elsewhere, and one has gone on writing here
         this.version = 0;
