@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from portal.domain.tickets.drafts import Draft, Gone, draft_at, drop_draft, drop_earlier, needed_at, save_draft
 from portal.domain.tickets.files import waiting
 from portal.guard import CLIENT, MSP
-from portal.i18n import _, clock
+from portal.i18n import _, clock, day, local, now
 from portal.pages.files import answering, refusal
 from portal.pages.shared.files import as_json
 from portal.visit import Visit
@@ -100,8 +100,13 @@ def _told(draft: Draft | None) -> dict[str, Any]:
     """With times as the person reads them."""
     if draft is None:
         return {'version': 0, 'content': {}, 'earlier': []}
-    earlier = [{'content': e['content'], 'saved': clock(datetime.fromisoformat(e['saved_at']))} for e in draft.earlier]
-    return {'version': draft.version, 'content': draft.content, 'earlier': earlier, 'saved': clock(draft.saved_at)}
+    earlier = [{'content': e['content'], 'saved': _time(datetime.fromisoformat(e['saved_at']))} for e in draft.earlier]
+    return {'version': draft.version, 'content': draft.content, 'earlier': earlier, 'saved': _time(draft.saved_at)}
+
+
+def _time(at: datetime) -> str:
+    """With the day, where it is not this one."""
+    return clock(at) if local(at).date() == local(now()).date() else f'{day(at)}, {clock(at)}'
 
 
 def _routes() -> None:

@@ -34,13 +34,13 @@ export default {
     if (ssr) adopt(this.$el, ssr);
     else this.$el.innerHTML = this.html ?? lastSeen.get(this.island) ?? "";
     this.shown = this.html;
-    restoreDrafts(this.$el);
     for (const [type, listener] of [
       ["click", this.clicked],
       ["submit", this.submitted],
       ["input", this.typed],
       ["change", this.changed],
     ]) this.$el.addEventListener(type, listener);
+    restoreDrafts(this.$el);
   },
   updated() {
     if (this.html === undefined || this.html === this.shown) return;
@@ -256,8 +256,10 @@ const current = (field) =>
 
 const drafted = (form) => [...form.elements].filter((field) => field.name && field.matches(KEPT));
 
+let filling = false; // what comes from a draft is no news to it
+
 function keepDraft(form) {
-  if (!form?.dataset.draft) return;
+  if (!form?.dataset.draft || filling) return;
   const draft = {};
   for (const field of drafted(form)) {
     if (field.name.endsWith("-view")) continue; // how one looks at it is not what one writes
@@ -273,7 +275,7 @@ function restoreDrafts(element) {
     if (form.dataset.restored === form.dataset.draft) continue;
     form.dataset.restored = form.dataset.draft;
     const draft = store.get(form.dataset.draft);
-    if (draft) for (const field of drafted(form)) if (field.name in draft) restore(field, draft[field.name]);
+    if (draft) notingOthers(form, draft, restore);
     window.portal?.writing?.opened(form, draft, (content) => fill(form, content));
   }
 }
@@ -285,21 +287,32 @@ function fill(form, content) {
     store.drop(form.dataset.draft);
     form.reset();
   }
-  for (const field of content ? drafted(form) : []) {
+  if (content) notingOthers(form, content, put);
+}
+
+// Sets the fields of a draft. Where others depend on one (the people of a company), the server has to know what it says now.
+function notingOthers(form, content, set) {
+  const others = [];
+  for (const field of drafted(form)) {
     if (!(field.name in content)) continue;
-    const before = current(field), values = [].concat(content[field.name]);
-    if (field.matches("[type=checkbox],[type=radio]")) field.checked = values.includes(field.value);
-    else if (field.matches("select")) { for (const option of field.options) option.selected = values.includes(option.value); }
-    else field.value = values[0] ?? "";
-    // the server has to know of what other fields depend on
-    if (field.dataset.on && current(field) !== before) field.dispatchEvent(new Event("change", { bubbles: true }));
+    const before = current(field);
+    set(field, content[field.name]);
+    if (field.dataset.on && current(field) !== before) others.push(field);
   }
+  filling = true;
+  for (const field of others) field.dispatchEvent(new Event("change", { bubbles: true }));
+  filling = false;
+}
+
+function put(field, value) {
+  const values = [].concat(value);
+  if (field.matches("[type=checkbox],[type=radio]")) field.checked = values.includes(field.value);
+  else if (field.matches("select")) { for (const option of field.options) option.selected = values.includes(option.value); }
+  else field.value = values[0] ?? "";
 }
 
 // Only where the server sent nothing: what it knows is newer than what this tab kept.
 function restore(field, value) {
   if (current(field) !== served(field)) return;
-  if (field.matches("[type=checkbox],[type=radio]")) field.checked = [].concat(value).includes(field.value);
-  else if (field.matches("select")) { for (const option of field.options) option.selected = [].concat(value).includes(option.value); }
-  else if (field.value === "") field.value = value;
+  if (field.matches("select,[type=checkbox],[type=radio]") || field.value === "") put(field, value);
 }
