@@ -47,7 +47,7 @@ async def save(request: Request) -> Response:
         return refusal(422, _('The portal cannot take this.'))
     except ClientDisconnect:
         return Response(status_code=499)
-    if not isinstance(place, str) or not isinstance(began_with, int):
+    if not isinstance(place, str) or not isinstance(began_with, int) or not 0 <= began_with < 2**31:
         return refusal(422, _('The portal cannot take this.'))
     async with answering(request) as answer:
         visit.by.need(needed_at(place))

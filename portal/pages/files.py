@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from portal.db.engine import SignedOut
 from portal.domain.access import NotAllowed, Permission
 from portal.domain.audit import record
-from portal.domain.base import NotFound
+from portal.domain.base import NotFound, Wrong
 from portal.domain.tickets import File, ticket_by_number
 from portal.domain.tickets.files import (
     MB,
@@ -75,6 +75,8 @@ async def answering(request: Request) -> AsyncIterator[list[Response]]:
     except TooLarge:
         limit = request.state.settings.file_limit_mb * MB
         answer[:] = [refusal(413, _('This file is larger than {size}, the most that can be sent.', size=size_words(limit)))]
+    except Wrong as e:
+        answer[:] = [refusal(422, next(iter(e.fields.values())))]
     except NoRoom:
         words = _('There is no room left for files of your company. Please tell {msp}.', msp=visit.by.tenant.short_name)
         if visit.by.is_staff:

@@ -171,6 +171,23 @@ async def test_a_note_comes_back_as_a_note(demo: Portal, sign_in: SignIn) -> Non
     await expect(tess.locator('#composer textarea')).to_have_value('')
 
 
+async def test_a_ticket_for_a_caller_comes_back_with_who_asked(demo: Portal, sign_in: SignIn) -> None:
+    """Who can be chosen depends on the company: the server has to hear of it first."""
+    tess = await sign_in('Tess Okafor', '/msp/tickets/new')
+    await tess.get_by_label('Company').select_option(label='Acme Dental')
+    await tess.get_by_label('Who asked?').select_option(label='Ugo Marchetti')
+    async with tess.expect_response(lambda answer: answer.request.method == 'POST' and answer.url.endswith('/drafts')):
+        await subject(tess).fill('He called')
+    elsewhere = await sign_in('Tess Okafor', '/msp/tickets/new')
+    for page in (elsewhere, tess):
+        await expect(subject(page)).to_have_value('He called')
+        await expect(page.get_by_label('Who asked?').locator('option:checked')).to_have_text('Ugo Marchetti')
+        await page.reload()
+        await ready(page)
+        await expect(subject(page)).to_have_value('He called')
+        await expect(page.get_by_label('Who asked?').locator('option:checked')).to_have_text('Ugo Marchetti')
+
+
 async def slowed(page: Page, bytes_a_second: int) -> None:
     line = await page.context.new_cdp_session(page)
     await line.send('Network.enable')
@@ -226,21 +243,36 @@ async def test_a_disk_that_fills_up_is_said_and_keeps_nothing_half(demo: Portal,
     await text(ada).fill('')
 
 
-async def test_the_portal_dies_in_the_middle_of_an_upload(demo: Portal, sign_in: SignIn) -> None:
+async def begun(demo: Portal, page: Page) -> socket.socket:
+    """An upload of theirs of which only the first part is sent."""
+    cookies = '; '.join(f'{c["name"]}={c["value"]}' for c in await page.context.cookies())  # type: ignore[typeddict-item]
+    line = socket.create_connection(('127.0.0.1', demo.port))
+    line.sendall(
+        f'POST /client-portal/acme/files?place=new-ticket&name=half.bin HTTP/1.1\r\nHost: localhost:{demo.port}\r\n'
+        f'Origin: {demo.origin}\r\nCookie: {cookies}\r\nContent-Length: 5000000\r\n\r\n'.encode()
+        + b'x' * 1_000_000
+    )
+    return line
+
+
+def received(demo: Portal) -> int:
+    """Bytes of files that are on their way."""
+    return sum(path.stat().st_size for path in stored(demo, incoming=True))
+
+
+async def test_the_line_or_the_portal_dies_in_the_middle_of_an_upload(demo: Portal, sign_in: SignIn) -> None:
     ada = await sign_in('Ada Brandt', NEW)
     await text(ada).fill('Before it died')
     await ada.evaluate(PASTE, screenshot())
     await expect(arrived(ada)).to_be_visible()
     before = stored(demo)
-    cookies = '; '.join(f'{c["name"]}={c["value"]}' for c in await ada.context.cookies())  # type: ignore[typeddict-item]
-    half = socket.create_connection(('127.0.0.1', demo.port))
-    half.sendall(
-        f'POST /client-portal/acme/files?place=new-ticket&name=half.bin HTTP/1.1\r\nHost: localhost:{demo.port}\r\n'
-        f'Origin: {demo.origin}\r\nCookie: {cookies}\r\nContent-Length: 5000000\r\n\r\n'.encode()
-        + b'x' * 1_000_000
-    )
-    await ada.wait_for_function('true')
-    while not any(path.stat().st_size for path in stored(demo, incoming=True)):
+    with await begun(demo, ada):
+        while not received(demo):
+            await ada.wait_for_timeout(20)
+    while stored(demo, incoming=True):  # the line was cut: nothing is left of it
+        await ada.wait_for_timeout(20)
+    half = await begun(demo, ada)
+    while not received(demo):
         await ada.wait_for_timeout(20)
     demo.end(signal.SIGKILL)
     with suppress(OSError):

@@ -18,6 +18,7 @@ from portal.domain.tickets import File, conversation, note, open_ticket, reply, 
 from portal.domain.tickets.drafts import NEW_TICKET, draft_at, reply_to
 from portal.domain.tickets.files import (
     MB,
+    MOST_AT_ONCE,
     NoRoom,
     Upload,
     add_file,
@@ -197,3 +198,11 @@ async def test_staff_attach_files_before_they_have_chosen_the_company(visit_as: 
     assert await sees(ugo, file)
     async with ugo.work() as db:
         assert [f.id for f in (await conversation(db, ticket.number)).files] == [file]
+
+
+async def test_so_many_files_wait_at_once(visit_as: VisitAs, cast: Cast) -> None:
+    ugo = await visit_as(cast.ugo)
+    for _ in range(MOST_AT_ONCE):
+        await uploaded(ugo, NEW_TICKET, page(size=0))
+    with pytest.raises(Wrong, match='files'):
+        await uploaded(ugo, NEW_TICKET, page(size=0))

@@ -107,8 +107,10 @@ async def files_of(db: AsyncSession, ticket: Ticket) -> list[File]:
 
 @verb(Permission.TICKETS_SEE)
 async def add_file(db: AsyncSession, by: Principal, place: str, upload: Upload, *, usual_mb: int) -> File:
-    """The row of a file whose bytes lie there already. Raises NoRoom, and NotFound as `company_at` does."""
+    """The row of a file whose bytes lie there already. Raises NoRoom, Wrong, and NotFound as `company_at` does."""
     company = await company_at(db, by, place)
+    if len(await waiting(db, by, place)) >= MOST_AT_ONCE:
+        raise _too_many()
     if company and upload.size > await room_for(db, company, usual_mb):
         raise NoRoom
     width, height = upload.preview or (None, None)
@@ -140,7 +142,7 @@ async def attach(db: AsyncSession, by: Principal, place: str, comment: Comment, 
     Raises Wrong(files=…) unless all of them are there: nobody sends less than they see.
     """
     if len(set(files)) > MOST_AT_ONCE:
-        raise Wrong(files=_('At most {n} files at once, please.', n=MOST_AT_ONCE))
+        raise _too_many()
     if files:
         mine = select(File.id).where(
             col(File.id).in_(files), File.place == place, File.author_id == by.user_id, col(File.ticket_id).is_(None)
@@ -156,6 +158,10 @@ async def attach(db: AsyncSession, by: Principal, place: str, comment: Comment, 
         for file in dict.fromkeys(files):
             await record(db, 'file.sent', company_id=comment.company_id, subject=file, comment=comment.id)
     await drop_draft(db, by, place)
+
+
+def _too_many() -> Wrong:
+    return Wrong(files=_('At most {n} files at once, please.', n=MOST_AT_ONCE))
 
 
 @verb(Permission.COMPANIES_MANAGE)
