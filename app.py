@@ -81,11 +81,13 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
     from portal.components import assets
     from portal.db import engine
     from portal.jobs import queue
+    from portal.storage import Store
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         """After NiceGUI's own start, before the first request; leaves in reverse."""
         visit.database = engine.connect(cluster, pool_size=settings.pool_size)
+        await asyncio.to_thread(Store(settings).sweep_incoming)  # what was being received when the portal died
         helpers = [
             asyncio.create_task(live.listen(visit.database.conninfo('worker'))),
             asyncio.create_task(queue.run(visit.database, settings)),

@@ -44,6 +44,8 @@ class Settings:
     secret_key: str | None = field(repr=False)
     url: str | None
     pool_size: int
+    file_limit_mb: int
+    company_quota_mb: int
     log_level: str
 
     @property
@@ -193,6 +195,14 @@ SETTINGS = (
         'DATABASE_URL', 'database_url', _database_url, None, 'A PostgreSQL server, 15 or newer. If not set, a private one is run.'
     ),
     Setting('PORTAL_POOL_SIZE', 'pool_size', _number(1, 100), '5', 'Database connections that each pool keeps.'),
+    Setting('PORTAL_FILE_LIMIT_MB', 'file_limit_mb', _number(1, 2000), '25', 'The largest file that is taken, in megabytes.'),
+    Setting(
+        'PORTAL_COMPANY_QUOTA_MB',
+        'company_quota_mb',
+        _number(1, 10_000_000),
+        '2000',
+        'What a company’s files may take, in megabytes.',
+    ),
     Setting('PORTAL_TENANT', 'tenant', _text, None, 'The tenant (its name or host) that answers where no tenant is named.'),
     Setting('PORTAL_DEMO', 'demo', _flag, '0', '1 fills the portal with an invented provider and its clients. On loopback only.'),
     Setting('PORTAL_DEMO_PASSWORD', 'demo_password', _text, DEMO_PASSWORD, 'The password of everyone in the demo.'),

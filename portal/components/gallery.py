@@ -32,12 +32,15 @@ from portal.components.values import (
     MenuItem,
     Option,
     OptionGroup,
+    Preview,
     Row,
     Someone,
     Tab,
 )
 
 Section = tuple[str, str, Markup]
+#: One grey point, drawn as large as the sample says.
+PICTURE = 'data:image/gif;base64,R0lGODlhAQABAIAAAMzMzAAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=='
 
 _PARTS = (
     ('surfaces', 'Surfaces', 'One page, one raised sheet, hairlines'),
@@ -55,6 +58,7 @@ _PARTS = (
     ('answers', 'Answers', 'The sentence, proved in three columns'),
     ('talk', 'Conversation', 'Who and when in the margin, what was said on the line'),
     ('composer', 'Composer', 'It turns before one types'),
+    ('files', 'Files', 'Pictures as pictures; everything else by its name'),
     ('over', 'Over the page', 'The only things with a shadow'),
     ('banners', 'Banners', 'Across the top of every page, one at a time'),
     ('nothing', 'Nothing there', 'What would be here, and the first step'),
@@ -259,6 +263,10 @@ def _sample() -> dict[str, object]:
             Someone('Tess Okafor', 'helps', msp=True),
         ],
         'files': [File('leere-seite.jpg', '#', '1.8 MB', 'image')],
+        'pictures': [
+            File('leere-seite.gif', '#', '1.8 MB', 'image', Preview(PICTURE, 320, 180)),
+            File('Statusseite vom Kyocera am Empfang.pdf', '#', '212 KB'),
+        ],
         'crumbs': [Crumb('Queue', '#'), Crumb('Acme Dental', '#'), Crumb('T-1058')],
         'answers': _answers(),
         'suggestions': [

@@ -38,6 +38,7 @@ def _environment(*loaders: BaseLoader) -> Environment:
     environment.globals.update({word: getattr(i18n, word) for word in words})
     environment.globals.update(icons_url=assets.icons_url, asset=assets.url, languages=i18n.LANGUAGES, initials=initials)
     environment.globals['voice'] = i18n.voice
+    environment.globals['file_limit'] = 25_000_000  # bytes; the setting comes with the pages
     environment.globals.update(
         Action=values.Action, Crumb=values.Crumb, Column=values.Column, Option=values.Option, Row=values.Row
     )
@@ -55,8 +56,9 @@ def initials(name: str) -> str:
 environment = _environment(FunctionLoader(_macros), FileSystemLoader(TEMPLATES))
 
 
-def add_templates(folder: Path) -> None:
-    """Pages bring templates of their own; they find the same macros and words."""
+def add_templates(folder: Path, *, file_limit: int) -> None:
+    """Pages bring templates of their own; they find the same macros and words. `file_limit`: bytes of the largest file."""
+    environment.globals['file_limit'] = file_limit
     loader = environment.loader
     assert isinstance(loader, ChoiceLoader)
     loader.loaders = [*loader.loaders, FileSystemLoader(folder)]

@@ -139,6 +139,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture in place of a file, with its size in pixels."""
+
+    href: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """An attachment. `size` is ready for reading (`1.8 MB`)."""
 
@@ -146,6 +155,7 @@ class File:
     href: str
     size: str = ''
     icon: str = 'file-text'
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)

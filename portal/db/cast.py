@@ -75,7 +75,7 @@ Row = dict[str, Any]
 #: In this order every row finds those it refers to.
 TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
-    'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit',
+    'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
 )  # fmt: skip
 
 
@@ -222,6 +222,7 @@ def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
     scene.comment(printer, m['tess'], f'Seen before: {SECRET}', internal=True)
     scene.comment(printer, m['ugo'], 'Copying works.')
     scene.around(printer, by=m['tess'], to=m['ugo'])
+    scene.unsent(printer, m['ugo'])
     payroll = scene.ticket(m['ada'], 'Access to the payroll folder for the tax adviser', 'open', private=True)
     scene.comment(payroll, m['ada'], 'Only for Frau Wagenknecht.')
     salary = scene.ticket(m['ugo'], 'Question about my salary statement', 'waiting_client', private=True, copy=[m['bill']])
@@ -234,10 +235,12 @@ def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
     scene.comment(scanners, m['bea'], 'Every few minutes.')
     scene.comment(scanners, m['mona'], f'Access point 7. {SECRET}', internal=True)
     scene.around(scanners, by=m['mona'], to=m['bea'])
+    scene.unsent(scanners, m['bea'])
     oven = scene.ticket(m['cleo'], 'The tablet beside the oven is off', 'open', copy=[m['cleo']])
     scene.comment(oven, m['cleo'], 'It was warm there.')
     scene.comment(oven, m['stan'], f'Not covered. {SECRET}', internal=True)
     scene.around(oven, by=m['stan'], to=m['cleo'])
+    scene.unsent(oven, m['cleo'])
     return {
         'printer': printer, 'payroll': payroll, 'salary': salary, 'calendar': calendar, 'certificate': certificate,
         'scanners': scanners, 'oven': oven,
@@ -327,7 +330,7 @@ class _Scene:
         self._add('ticket_event', **part, id=uuid7(), actor_id=by.user_id, kind='status', before='new', after=row['status'],
                   is_internal=False, created_at=row['changed_at'])  # fmt: skip
         self._add(
-            'file', **part, id=uuid7(), comment_id=row['last_comment_id'], author_id=to.user_id, name='page.txt',
+            'file', **part, id=uuid7(), place=None, comment_id=row['last_comment_id'], author_id=to.user_id, name='page.txt',
             media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
             is_internal=False, created_at=row['changed_at'],
         )  # fmt: skip
@@ -338,6 +341,17 @@ class _Scene:
         self._add(
             'audit', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], at=row['created_at'],
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
+        )  # fmt: skip
+
+    def unsent(self, ticket: Ticket, by: Member) -> None:
+        """What somebody has begun to write, with a file that is not sent either; no form shows this place."""
+        where = {'tenant_id': by.tenant_id, 'company_id': by.company_id, 'place': f'unsent:{ticket.id}'}
+        self._add('draft', **where, id=uuid7(), user_id=by.user_id, version=1, content={'body': 'I think'}, earlier=[],
+                  saved_at=self.now)  # fmt: skip
+        self._add(
+            'file', **where, id=uuid7(), ticket_id=None, comment_id=None, author_id=by.user_id, name='unsent.txt',
+            media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
+            is_internal=False, created_at=self.now,
         )  # fmt: skip
 
     def _part(self, ticket: Ticket) -> Row:

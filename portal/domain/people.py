@@ -52,6 +52,7 @@ class Company(SQLModel, table=True):
     slug: str
     name: str
     outside_ref: str | None = None
+    file_quota_mb: int | None = None  # what its files may take; None: as everywhere (PORTAL_COMPANY_QUOTA_MB)
     archived_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
 

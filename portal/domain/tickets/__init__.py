@@ -7,6 +7,7 @@ from portal.domain.tickets.model import (
     Comment,
     Event,
     EventKind,
+    File,
     Participant,
     Priority,
     Status,
@@ -38,7 +39,7 @@ from portal.domain.tickets.working import (
 )
 
 __all__ = [
-    'Answered', 'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Overtaken', 'Participant', 'Priority',
+    'Answered', 'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'File', 'Listing', 'Overtaken', 'Participant', 'Priority',
     'Row', 'Status', 'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority',
     'change_requester', 'change_status', 'change_subject', 'change_visibility', 'close', 'conversation', 'counts', 'leave', 'listing',
     'may_correct', 'may_take_out', 'note', 'open_ticket', 'remove_participant', 'reopen', 'reply', 'take', 'tell_writing', 'ticket_by_number', 'turn_of',

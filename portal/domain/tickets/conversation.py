@@ -14,7 +14,7 @@ from portal.domain.access import Permission, Role, UserType, permissions_of
 from portal.domain.base import NotFound
 from portal.domain.categories import Category, categories
 from portal.domain.people import Company, Membership, User
-from portal.domain.tickets.model import Comment, Event, EventKind, Participant, Ticket, Visibility
+from portal.domain.tickets.model import Comment, Event, EventKind, File, Participant, Ticket, Visibility
 
 MOST = 200  # entries, the newest
 #: Of these events `before` and `after` are people.
@@ -28,6 +28,7 @@ class Conversation:
     comments: list[Comment]  # oldest first; internal ones only for staff, by row security
     events: list[Event]
     participants: list[UUID]
+    files: list[File]  # oldest first; those of notes only for staff
     people: dict[UUID, User]  # everyone named in it
     follows: int | None  # number of the ticket it goes on with
     categories: list[Category]  # all, also archived ones
@@ -65,6 +66,7 @@ def _questions() -> dict[str, Any]:
         'comments': select(Comment).where(Comment.ticket_id == of).order_by(col(Comment.id).desc()).limit(most),
         'events': select(Event).where(Event.ticket_id == of).order_by(col(Event.id).desc()).limit(most),
         'participants': select(Participant.user_id).where(Participant.ticket_id == of),
+        'files': select(File).where(File.ticket_id == of).order_by(col(File.id)),
         'people': select(User).where(col(User.id).in_(bindparam('ids', expanding=True))),
         'follows': select(Ticket.number).where(Ticket.id == of),
     }
@@ -86,13 +88,14 @@ async def conversation(db: AsyncSession, number: int, most: int = MOST) -> Conve
     shown = {entry.id for entry in entries[-most:]}
     comments, events = [[e for e in some[::-1] if e.id in shown] for some in (comments, events)]
     participants = await ask('participants', ticket=ticket.id)
+    files = await ask('files', ticket=ticket.id)
     named = {ticket.requester_id, ticket.author_id, ticket.assignee_id, *participants}
     named |= {c.author_id for c in comments} | {e.actor_id for e in events}
     named |= {UUID(word) for e in events if e.kind in OF_PEOPLE for word in (e.before, e.after) if word}
     people = {user.id: user for user in await ask('people', ids=[n for n in named if n])}
     follows = (await ask('follows', ticket=ticket.follows_id) or [None])[0] if ticket.follows_id else None
     return Conversation(
-        ticket, company, comments, events, participants, people, follows, await categories(db, archived=True),
+        ticket, company, comments, events, participants, files, people, follows, await categories(db, archived=True),
         earlier=len(entries) > most,
     )  # fmt: skip
 

@@ -247,7 +247,11 @@ class Event(SQLModel, table=True):
 
 
 class File(SQLModel, table=True):
-    """Something attached. The bytes lie in the file store under a random name."""
+    """Something attached. The bytes lie in the file store under a random name.
+
+    Until it is sent it belongs to a `place` where its author writes (see drafts), and nobody else sees it. Then it is as
+    internal as the comment it came with, by a trigger.
+    """
 
     __table_args__ = (
         ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
@@ -257,17 +261,21 @@ class File(SQLModel, table=True):
         ),
         ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
         Index('file_of_ticket', 'tenant_id', 'ticket_id', 'id'),
+        Index('file_waiting', 'tenant_id', 'author_id', 'place', postgresql_where=text('ticket_id is null')),
     )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
-    company_id: UUID
-    ticket_id: UUID
+    company_id: UUID | None = None  # None: staff have not chosen the company of a new ticket yet
+    ticket_id: UUID | None = None
     comment_id: UUID | None = None
+    place: str | None = None
     author_id: UUID
     name: str
     media_type: str  # by content, not by name
     size: int  # bytes
     sha256: str
-    stored_as: str
+    stored_as: str  # below the folder of files
+    width: int | None = None  # of the preview, in pixels; None: there is none
+    height: int | None = None
     is_internal: bool = False
     created_at: datetime = Field(default_factory=now, sa_type=Moment)

@@ -12,6 +12,8 @@ from portal.domain.audit import record
 from portal.domain.base import Wrong
 from portal.domain.categories import offered
 from portal.domain.people import members
+from portal.domain.tickets.drafts import NEW_TICKET
+from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import (
     SUBJECT_MOST,
     TEXT_MOST,
@@ -29,9 +31,10 @@ from portal.i18n import _
 async def open_ticket(
     db: AsyncSession, by: Principal, *, company_id: UUID, requester_id: UUID, subject: str, text: str,
     priority: str = 'normal', visibility: str = 'company', copy: Sequence[UUID] = (), category_id: UUID | None = None,
-    follows: Ticket | None = None, sending: UUID | None = None,
+    follows: Ticket | None = None, sending: UUID | None = None, files: Sequence[UUID] = (), place: str = NEW_TICKET,
 ) -> Ticket:  # fmt: skip
-    """A client opens for itself; staff for anybody of the company who called. `sending` is of the reply that goes on.
+    """A client opens for itself; staff for anybody of the company who called. `sending` is of the reply that goes on. `files`
+    were uploaded at the `place` where the text was written.
 
     Raises Wrong with words for each field.
     """
@@ -63,6 +66,7 @@ async def open_ticket(
     db.add(first)
     db.add_all(participant(by, ticket, person) for person in dict.fromkeys(copy) if person != requester_id)
     await db.flush()
+    await attach(db, by, place, first, files)
     await record(db, 'ticket.opened', company_id=company_id, subject=ticket.id, number=number, visibility=visibility)
     await tell(db, by, ticket, 'new_ticket', comment_id=first.id)
     return ticket

@@ -1,5 +1,6 @@
 """Something is said."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -11,6 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import NotFound, Wrong, now
 from portal.domain.people import Tenant
+from portal.domain.tickets.drafts import reply_to
+from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import Comment, Status, Ticket, Visibility
 from portal.domain.tickets.opening import open_ticket, wrong_text
 from portal.domain.tickets.telling import tell
@@ -28,7 +31,7 @@ class Answered(Exception):
 @verb(Permission.TICKETS_REPLY)
 async def reply(
     db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, then: str | None = None, sending: UUID | None = None,
-    seen: UUID | None = None,
+    seen: UUID | None = None, files: Sequence[UUID] = (),
 ) -> Ticket:  # fmt: skip
     """Says something that the client can read; returns the ticket on which it stands.
 
@@ -46,13 +49,14 @@ async def reply(
     if seen and (comments := await _since(db, by, ticket, seen)):
         raise Answered(comments)
     if ticket.status is Status.CLOSED and await _closed_for_good(db, by, ticket):
-        return await _follow_up(db, by, ticket, text, sending)
+        return await _follow_up(db, by, ticket, text, sending, files)
     comment = Comment(
         tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, author_id=by.user_id, body=text.strip(),
         sending=sending,
     )  # fmt: skip
     db.add(comment)
     await db.flush()
+    await attach(db, by, reply_to(ticket.id), comment, files)
     ticket.last_comment_id, ticket.changed_at = comment.id, now()
     await set_status(db, by, ticket, _status_after(by, ticket, then))
     await tell(db, by, ticket, 'reply', comment_id=comment.id)
@@ -60,7 +64,9 @@ async def reply(
 
 
 @verb(Permission.TICKETS_WORK)
-async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, sending: UUID | None = None) -> None:
+async def note(
+    db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, sending: UUID | None = None, files: Sequence[UUID] = ()
+) -> None:
     """An internal note: changes nothing that a client could notice, not even when the ticket changed last."""
     if words := wrong_text(text):
         raise Wrong(text=words)
@@ -73,6 +79,7 @@ async def note(db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, se
     )  # fmt: skip
     db.add(comment)
     await db.flush()
+    await attach(db, by, reply_to(ticket.id), comment, files)
     await tell(db, by, ticket, 'note', comment_id=comment.id, clients=False, by_mail=False)
 
 
@@ -115,9 +122,11 @@ async def _closed_for_good(db: AsyncSession, by: Principal, ticket: Ticket) -> b
     return bool(ticket.closed_at and ticket.closed_at < now() - timedelta(days=tenant.reopen_days))
 
 
-async def _follow_up(db: AsyncSession, by: Principal, ticket: Ticket, text: str, sending: UUID | None) -> Ticket:
+async def _follow_up(
+    db: AsyncSession, by: Principal, ticket: Ticket, text: str, sending: UUID | None, files: Sequence[UUID]
+) -> Ticket:
     return await open_ticket(
         db, by, company_id=ticket.company_id, requester_id=ticket.requester_id if by.is_staff else by.user_id,
         subject=ticket.subject, text=text, priority=ticket.priority.value, follows=ticket,
-        visibility=Visibility(ticket.visibility).value, sending=sending,
+        visibility=Visibility(ticket.visibility).value, sending=sending, files=files, place=reply_to(ticket.id),
     )  # fmt: skip

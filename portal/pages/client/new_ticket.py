@@ -14,6 +14,7 @@ from portal.domain.tickets import open_ticket
 from portal.i18n import _
 from portal.markdown import to_html
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files
 from portal.pages.shared.tickets import priority_options, visibility_options
 
 
@@ -32,6 +33,7 @@ class NewTicket:
         }
         self.errors: dict[str, str] = {}
         self.preview: Any = ''
+        self.files: list[UUID] = []
 
     async def build(self) -> None:
         self.here.title(_('New ticket'))
@@ -50,6 +52,7 @@ class NewTicket:
 
     async def _act(self, act: Act) -> None:
         self.values = {name: act.text(name) for name in ('subject', 'priority', 'visibility', 'category')}
+        self.files = chosen_files(act)
         self.values |= {'text': act.text('text'), 'copy': act.all('copy')}
         if act.name == 'preview':
             self.preview = to_html(self.values['text']) if self.values['text'] else ''
@@ -69,7 +72,7 @@ class NewTicket:
                 ticket = await open_ticket(
                     db, self.by, company_id=self.company.id, requester_id=self.by.user_id, subject=self.values['subject'],
                     text=self.values['text'], priority=self.values['priority'], visibility=self.values['visibility'], copy=copy,
-                    category_id=category,
+                    category_id=category, files=self.files,
                 )  # fmt: skip
                 label = ticket.label
         except Wrong as wrong:

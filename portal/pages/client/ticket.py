@@ -14,6 +14,7 @@ from portal.domain.tickets.words import priority_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files
 from portal.pages.shared.ticket_page import TicketPage
 from portal.pages.shared.tickets import facts_of, first_name, turn_mark, who_sees_line
 
@@ -85,10 +86,10 @@ class ClientTicket(TicketPage):
             )
 
     async def _reply(self, act: Act) -> None:
-        self.text = act.text('body')
+        self.text, files = act.text('body'), chosen_files(act)
 
         async def say(db: AsyncSession, ticket: Ticket, seen: UUID | None) -> Ticket:
-            return await reply(db, self.by, ticket, self.text, sending=self.sending, seen=seen)
+            return await reply(db, self.by, ticket, self.text, sending=self.sending, seen=seen, files=files)
 
         await self._send(act, say)
 

@@ -40,6 +40,7 @@ from portal.domain.tickets.conversation import MOST, lookers, sight
 from portal.i18n import _, _m, when
 from portal.live import together, turn
 from portal.pages.screens import Here
+from portal.pages.shared.files import shown
 from portal.pages.shared.rooms import Reading, Seat, sessions
 from portal.pages.shared.tickets import (
     Happened,
@@ -219,7 +220,7 @@ class TicketPage:
                 '{name} answered {when}. Does what you wrote still fit?', name=arrived[-1].name, when=when(arrived[-1].at)
             )
         return {
-            'ticket': ticket, 'text': self.text, 'error': self.errors.get('text', ''), 'draft': self._draft(),
+            'ticket': ticket, 'text': self.text, 'error': self.errors.get('text') or self.errors.get('files', ''), 'draft': self._draft(),
             'seen': str(self.began or self.talk.newest or ''), 'sending': str(self.sending),
             'arrived': arrived, 'answered': answered, 'note_words': self.note_words,
         }  # fmt: skip
@@ -237,6 +238,7 @@ class TicketPage:
             'gaining': [u.name for u in self.sight[other] if u.id not in now],
             'losing': [u.name for u in self.seeing if u.id not in then],
             'company': self.talk.company, 'msp': self.by.tenant.short_name, 'errors': self.errors, 'ticket': ticket,
+            'files': [shown(file, self.here.root) for file in self.talk.files], 'zip_href': self.here.url(f'/tickets/{ticket.label}/files.zip'),
             'done': self.done, 'subject': self.subject_base or ticket.subject,
         }  # fmt: skip
 

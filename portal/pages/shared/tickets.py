@@ -1,7 +1,7 @@
 """How tickets look, on both sides: from what the domain says to the plain values that components take."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from portal.components.render import macro
-from portal.components.values import Fact, Option, Someone, Text
+from portal.components.values import Fact, File, Option, Someone, Text
 from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
@@ -18,6 +18,7 @@ from portal.domain.tickets.model import Event
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, day
 from portal.markdown import to_html, to_text
+from portal.pages.shared.files import shown
 from portal.visit import Visit
 
 #: The turn mark of the design: left cell client, right cell MSP.
@@ -97,6 +98,7 @@ class Said:
     html: Markup
     is_note: bool
     msp: bool
+    files: Sequence[File] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +111,23 @@ class Happened:
 
 def timeline(talk: Conversation, visit: Visit) -> list[Said | Happened]:
     """Comments and events, oldest first, as this side reads them."""
-    parts: list[tuple[UUID, Said | Happened]] = [(c.id, comment_of(c, talk, visit)) for c in talk.comments]
+    files: dict[UUID | None, list[File]] = {}
+    for file in talk.files:
+        files.setdefault(file.comment_id, []).append(shown(file, visit.root))
+    parts: list[tuple[UUID, Said | Happened]] = [(c.id, comment_of(c, talk, visit, files.get(c.id, ()))) for c in talk.comments]
     # that a new ticket is open goes without saying beside who took it
     parts += [(e.id, _happened(e, talk, visit)) for e in talk.events if (e.before, e.after) != (Status.NEW, Status.OPEN)]
     return [part for _id, part in sorted(parts, key=lambda p: p[0])]
 
 
-def comment_of(comment: Comment, talk: Conversation, visit: Visit) -> Said:
+def comment_of(comment: Comment, talk: Conversation, visit: Visit, files: Sequence[File] = ()) -> Said:
     author = talk.people.get(comment.author_id)
     msp = bool(author and author.user_type == 'internal')
     org = visit.by.tenant.name if msp else talk.company.name
     return Said(
-        str(comment.id), talk.name(comment.author_id), org, comment.created_at, to_html(comment.body), comment.is_internal, msp
-    )
+        str(comment.id), talk.name(comment.author_id), org, comment.created_at, to_html(comment.body), comment.is_internal, msp,
+        files,
+    )  # fmt: skip
 
 
 def _happened(event: Event, talk: Conversation, visit: Visit) -> Happened:

@@ -14,6 +14,7 @@ from portal.domain.tickets import open_ticket, take
 from portal.i18n import _
 from portal.markdown import to_html
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files
 from portal.pages.shared.tickets import priority_options, visibility_options
 
 
@@ -26,6 +27,7 @@ class NewTicket:
         }  # fmt: skip
         self.errors: dict[str, str] = {}
         self.preview: Any = ''
+        self.files: list[UUID] = []
         self.people: list[User] = []
 
     async def build(self) -> None:
@@ -57,6 +59,7 @@ class NewTicket:
 
     async def _act(self, act: Act) -> None:
         names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility', 'category')
+        self.files = chosen_files(act)
         # what the form does not show yet stays as it is; a box that is not ticked does not come along
         said = {name: act.text(name) for name in names if name in act}
         self.values = {**self.values, **said, 'take': act.text('take'), 'copy': act.all('copy')}
@@ -87,7 +90,7 @@ class NewTicket:
                 ticket = await open_ticket(
                     db, self.by, company_id=self.company.id, requester_id=requester, subject=self.values['subject'],
                     text=self.values['text'], priority=self.values['priority'], visibility=self.values['visibility'], copy=copy,
-                    category_id=category,
+                    category_id=category, files=self.files,
                 )  # fmt: skip
                 if self.values['take'] and self.here.visit.may(Permission.TICKETS_WORK):
                     await take(db, self.by, ticket)

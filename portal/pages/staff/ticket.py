@@ -33,6 +33,7 @@ from portal.domain.tickets.words import priority_words, status_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.files import chosen_files
 from portal.pages.shared.rooms import Reading
 from portal.pages.shared.ticket_page import TicketPage
 from portal.pages.shared.tickets import facts_of, first_name, priority_options, turn_mark
@@ -233,11 +234,14 @@ class StaffTicket(TicketPage):
 
     async def _say(self, act: Act) -> None:
         self.text, self.kind = act.text('body'), 'note' if act.text('do') == 'note' or act.text('kind') == 'note' else 'reply'
+        files = chosen_files(act)
 
         async def say(db: AsyncSession, ticket: Ticket, seen: UUID | None) -> Ticket:
             if self.kind == 'reply':
-                return await reply(db, self.by, ticket, self.text, then=act.text('then') or None, sending=self.sending, seen=seen)
-            await note(db, self.by, ticket, self.text, sending=self.sending)
+                return await reply(
+                    db, self.by, ticket, self.text, then=act.text('then') or None, sending=self.sending, seen=seen, files=files
+                )
+            await note(db, self.by, ticket, self.text, sending=self.sending, files=files)
             return ticket
 
         await self._send(act, say)

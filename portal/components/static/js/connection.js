@@ -30,11 +30,13 @@
   }
 
   // The portal was started anew, or has not heard of us for too long: it answers, but no longer knows this page. The page is
-  // loaded again then; what was typed into a form is kept in this tab.
+  // loaded again then; what was typed into a form is saved before, and files that are on their way arrive.
   async function refused() {
     try {
       const answer = await fetch(`/_nicegui/client/${window.clientId}/known`, { cache: "no-store" });
-      if (answer.status === 403 && !window.socket.connected) location.reload();
+      if (answer.status !== 403 || window.socket.connected) return;
+      await window.portal?.writing?.settled();
+      location.reload();
     } catch { /* it does not answer: the next attempt comes */ }
   }
 

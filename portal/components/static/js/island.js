@@ -9,6 +9,7 @@
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
 //   data-kept              on a field: a value of the server's that belongs to the draft, and comes back with it
+//   data-place="…"         beside it: and in one's account, with files that are sent meanwhile (writing.js)
 
 const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=email],input[type=tel],input[type=url],input[type=number],input[type=date],textarea";
 const KEPT = "input:not([type=password]):not([type=hidden]):not([type=file]),textarea,select";
@@ -34,13 +35,13 @@ export default {
     if (ssr) adopt(this.$el, ssr);
     else this.$el.innerHTML = this.html ?? lastSeen.get(this.island) ?? "";
     this.shown = this.html;
-    restoreDrafts(this.$el);
     for (const [type, listener] of [
       ["click", this.clicked],
       ["submit", this.submitted],
       ["input", this.typed],
       ["change", this.changed],
     ]) this.$el.addEventListener(type, listener);
+    restoreDrafts(this.$el);
   },
   updated() {
     if (this.html === undefined || this.html === this.shown) return;
@@ -113,6 +114,7 @@ export default {
       const draft = key ?? form?.dataset.draft;
       if (draft) store.drop(draft);
       if (form?.isConnected) form.reset();
+      if (form) window.portal?.writing?.sent(form);
     },
   },
 };
@@ -203,7 +205,8 @@ function morph(element, html) {
     callbacks: {
       beforeNodeMorphed(before, after) {
         if (before.nodeType !== 1) return true;
-        if (before.matches("[data-show],[data-chips-search]")) return false; // portal.js looks after these
+        // portal.js and writing.js look after these
+        if (before.matches("[data-show],[data-chips-search],[data-files],[data-draft-note],[data-draft-other]")) return false;
         if (before.matches("input,textarea,select") && keepTyped(before, after)) kept.add(before);
         return true;
       },
@@ -254,14 +257,18 @@ const current = (field) =>
 
 const drafted = (form) => [...form.elements].filter((field) => field.name && field.matches(KEPT));
 
+let filling = false; // what comes from a draft is no news to it
+
 function keepDraft(form) {
-  if (!form?.dataset.draft) return;
+  if (!form?.dataset.draft || filling) return;
   const draft = {};
   for (const field of drafted(form)) {
+    if (field.name.endsWith("-view")) continue; // how one looks at it is not what one writes
     if (field.matches("[type=checkbox],[type=radio]")) draft[field.name] = [...(draft[field.name] ?? []), ...(field.checked ? [field.value] : [])];
     else draft[field.name] = field.matches("select[multiple]") ? [...field.selectedOptions].map((o) => o.value) : field.value;
   }
   store.set(form.dataset.draft, draft);
+  window.portal?.writing?.changed(form, draft);
 }
 
 function restoreDrafts(element) {
@@ -269,14 +276,44 @@ function restoreDrafts(element) {
     if (form.dataset.restored === form.dataset.draft) continue;
     form.dataset.restored = form.dataset.draft;
     const draft = store.get(form.dataset.draft);
-    if (draft) for (const field of drafted(form)) if (field.name in draft) restore(field, draft[field.name]);
+    if (draft) notingOthers(form, draft, restore);
+    window.portal?.writing?.opened(form, draft, (content) => fill(form, content));
   }
+}
+
+// What another device wrote is shown instead of what stands here; `null` for nothing.
+function fill(form, content) {
+  if (content) store.set(form.dataset.draft, content);
+  else {
+    store.drop(form.dataset.draft);
+    form.reset();
+  }
+  if (content) notingOthers(form, content, put);
+}
+
+// Sets the fields of a draft. Where others depend on one (the people of a company), the server has to know what it says now.
+function notingOthers(form, content, set) {
+  const others = [];
+  for (const field of drafted(form)) {
+    if (!(field.name in content)) continue;
+    const before = current(field);
+    set(field, content[field.name]);
+    if (field.dataset.on && current(field) !== before) others.push(field);
+  }
+  filling = true;
+  for (const field of others) field.dispatchEvent(new Event("change", { bubbles: true }));
+  filling = false;
+}
+
+function put(field, value) {
+  const values = [].concat(value);
+  if (field.matches("[type=checkbox],[type=radio]")) field.checked = values.includes(field.value);
+  else if (field.matches("select")) { for (const option of field.options) option.selected = values.includes(option.value); }
+  else field.value = values[0] ?? "";
 }
 
 // Only where the server sent nothing: what it knows is newer than what this tab kept.
 function restore(field, value) {
   if (current(field) !== served(field)) return;
-  if (field.matches("[type=checkbox],[type=radio]")) field.checked = [].concat(value).includes(field.value);
-  else if (field.matches("select")) { for (const option of field.options) option.selected = [].concat(value).includes(option.value); }
-  else if (field.value === "" || "kept" in field.dataset) field.value = value;
+  if (field.matches("select,[type=checkbox],[type=radio]") || field.value === "" || "kept" in field.dataset) put(field, value);
 }

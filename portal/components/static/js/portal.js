@@ -140,8 +140,12 @@
     way.click();
   }, true);
 
-  // ---------- files: dropped on, or pasted into the form of, a field that takes some ----------
-  const dropZone = (target) => find(target, "[data-drop], form:has([data-attach])");
+  // ---------- files: dropped on, or pasted into the form of, a field that takes some; where one form does, anywhere ----------
+  const dropZone = (target) => find(target, "[data-drop], form:has([data-attach])") ?? onlyForm();
+  function onlyForm() {
+    const forms = [...document.querySelectorAll("form:has([data-attach])")].filter(visible);
+    return forms.length === 1 ? forms[0] : null;
+  }
   const fileField = (zone) => zone?.querySelector("input[type=file]");
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, (event) => {
     const zone = dropZone(event.target);
@@ -151,7 +155,7 @@
     if (type === "drop") takeFiles(fileField(zone), event.dataTransfer.files);
   });
   document.addEventListener("paste", (event) => {
-    const field = fileField(find(event.target, "form"));
+    const field = fileField(find(event.target, "form") ?? onlyForm());
     if (field && event.clipboardData?.files.length) {
       event.preventDefault();
       takeFiles(field, event.clipboardData.files);
@@ -188,5 +192,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 
-  window.portal = { showTheme: show, focusSearch };
+  window.portal = { ...window.portal, showTheme: show, focusSearch };
 })();

@@ -5,7 +5,7 @@ from alembic import op
 from portal.db.migrations.words import Side, hand_over, protect, script
 
 revision = '0004'
-down_revision = '0002'
+down_revision = '0003'
 branch_labels = None
 depends_on = None
 

@@ -25,6 +25,7 @@ from portal.i18n import _, _m, _mn, _n, capped, day, spelled
 from portal.pages.screens import Here
 from portal.pages.shared.tickets import turn_mark
 from portal.pages.staff.companies.directory import is_slug
+from portal.pages.staff.companies.room import Room
 
 TICKETS = 8
 CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
@@ -98,6 +99,7 @@ class CompanyPage:
             self.here.set_primary(Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus'))
         self.island = self.here.island(self._html(), self._act)
         if self.manages:
+            await Room(self.here, self.slug).build()
             self.dialog = ui.dialog()
             self.dialog.props['aria-labelledby'] = 'about-person-title'
             with self.dialog:
@@ -266,6 +268,7 @@ class CompanyPage:
         async with self.here.visit.work() as db:
             await verb(db, await company_by_slug(db, self.slug))
         if self.manages:
+            await Room(self.here, self.slug).build()
             self.dialog.close()
         await self._again()
 
