@@ -64,7 +64,7 @@ class Batch(SQLModel, table=True):
     state: State = Field(default=State.READY, sa_type=as_word(State))
     author_id: UUID
     started_by_id: UUID | None = None
-    key_hash: bytes | None = None  # SHA-256 of what its job carries
+    key_hash: bytes | None = None  # SHA-256 of what only its running job knows
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
     touched_at: datetime = Field(default_factory=now, sa_type=Moment)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from markupsafe import Markup
 from sqlalchemy import func as sql
+from sqlalchemy import literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlmodel import select
@@ -60,7 +61,7 @@ class Presence:
 
 async def presence(db: AsyncSession, people: list[UUID]) -> dict[UUID, Presence]:
     """Of clients, by id."""
-    asked = sql.app.presence(sql.cast(people, ARRAY(PG_UUID(as_uuid=True)))).table_valued('user_id', 'seen_at', 'has_password')
+    asked = sql.app.presence(literal(people, ARRAY(PG_UUID(as_uuid=True)))).table_valued('user_id', 'seen_at', 'has_password')
     return {
         row[0]: Presence(row[1], row[2]) for row in await db.exec(select(asked.c.user_id, asked.c.seen_at, asked.c.has_password))
     }

@@ -130,12 +130,12 @@ def _imports() -> None:
           columns text[] not null, mapping jsonb not null default '{}', options jsonb not null default '{}',
           state text not null default 'ready' check (state in ('ready', 'running', 'stopped', 'done', 'failed')),
           author_id uuid not null, started_by_id uuid,
-          key_hash bytea,  -- of the secret that its job carries; while it runs, the job works with it as who started it
+          key_hash bytea,  -- of a secret that only its running job knows, and with which it works as who started it
           created_at timestamptz not null default now(), touched_at timestamptz not null default now(),
           unique (tenant_id, id),
           foreign key (tenant_id, author_id) references users (tenant_id, id),
           foreign key (tenant_id, started_by_id) references users (tenant_id, id),
-          check (state <> 'running' or (started_by_id is not null and key_hash is not null))
+          check (state <> 'running' or started_by_id is not null)
         );
         create index import_batch_newest on import_batch (tenant_id, id desc);
         create unique index import_batch_key on import_batch (tenant_id, key_hash);
@@ -152,7 +152,11 @@ def _imports() -> None:
           foreign key (tenant_id, batch_id) references import_batch (tenant_id, id) on delete cascade
         );
     """)
-    protect('import_batch', Side('staff', 'select, insert, update, delete'), Side('worker', 'select, update'))
+    protect(
+        'import_batch',
+        Side('staff', 'select, insert, update, delete'),
+        Side('worker', 'select, update (state, key_hash, touched_at)'),
+    )
     protect('import_row', Side('staff', 'select, insert, update, delete'))
     script("""
         grant select, delete on import_batch to portal_definer;

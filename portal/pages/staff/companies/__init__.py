@@ -5,9 +5,13 @@ from portal.pages.screens import Screen
 from portal.pages.staff.companies.adding import new_company
 from portal.pages.staff.companies.company import company
 from portal.pages.staff.companies.directory import companies
+from portal.pages.staff.companies.editing import edit_company
+from portal.pages.staff.companies.person import person
 
 SCREENS = (
     Screen('/companies', companies, Permission.COMPANIES_SEE, 'companies'),
     Screen('/companies/new', new_company, Permission.COMPANIES_MANAGE, 'companies'),  # before any company of that name
+    Screen('/companies/{slug}/edit', edit_company, Permission.COMPANIES_MANAGE, 'companies'),
+    Screen('/people/{id}', person, Permission.COMPANIES_SEE, 'companies'),
     Screen('/companies/{slug}', company, Permission.COMPANIES_SEE, 'companies'),
 )

@@ -15,7 +15,7 @@ from portal import links
 from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone
+from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone, Text
 from portal.domain.access import Permission, Principal, Role, role_label
 from portal.domain.base import NotFound, Wrong
 from portal.domain.companies import archive_company, restore_company
@@ -97,7 +97,7 @@ class CompanyPage:
         if not is_slug(self.slug):
             raise NotFound
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, Text] = {}
         self.values = self._nothing_typed()
 
     @staticmethod
@@ -310,7 +310,9 @@ class CompanyPage:
         try:
             async with self.here.visit.work() as db:
                 company = await company_by_slug(db, self.slug)
-                person = await add_person(db, self.by, company, **self.values)
+                person = await add_person(
+                    db, self.by, company, name=self.values['name'], email=self.values['email'], role=self.values['role']
+                )
         except Wrong as wrong:
             self.errors = with_link(wrong, self.here)
             self.island.set(self._html())
