@@ -81,14 +81,22 @@ Mona = Callable[[], Awaitable[Importing]]
 
 
 async def test_companies_are_added_and_changed_and_left(mona: Mona) -> None:
-    text = COMPANIES + 'K-1;Garden Florist;Gartenweg 3;30161;Hannover;0511 / 44 55 66\n;Acme Dental;Lister Meile 31;;Hannover;\nK-2;Bolt Logistics;;;;\n'
+    text = (
+        COMPANIES
+        + 'K-1;Garden Florist;Gartenweg 3;30161;Hannover;0511 / 44 55 66\n;Acme Dental;Lister Meile 31;;Hannover;\nK-2;Bolt Logistics;;;;\n'
+    )
     importing = await (await mona()).upload(Kind.COMPANIES, text)
     assert await importing.numbers() == (1, 2, 0, 0)
     await importing.run()
     assert await importing.numbers() == (1, 2, 0, 0)
     companies = {c.name: c for c in await importing.all(select(Company))}
     florist = companies['Garden Florist']
-    assert (florist.slug, florist.outside_ref, florist.city, florist.phone) == ('garden-florist', 'K-1', 'Hannover', '0511 / 44 55 66')
+    assert (florist.slug, florist.outside_ref, florist.city, florist.phone) == (
+        'garden-florist',
+        'K-1',
+        'Hannover',
+        '0511 / 44 55 66',
+    )
     assert (companies['Acme Dental'].street, companies['Acme Dental'].postal_code) == ('Lister Meile 31', None)
     again = await (await (await mona()).upload(Kind.COMPANIES, text)).run()
     assert await again.numbers() == (0, 0, 3, 0)
@@ -216,7 +224,9 @@ async def test_only_who_manages_companies_imports(visit_as: VisitAs, cast: Cast,
 @pytest.mark.parametrize('sign', [';', ',', '\t'])
 def test_letters_and_signs_are_recognised(encoding: str, sign: str) -> None:
     lines = ['Firma;Straße;Ort', 'Müller & Söhne;Große Straße 1;Köln', '"Bäckerei; Café, Süd";Am Weg 2;Düren']
-    text = '\r\n'.join([lines[0].replace(';', sign), lines[1].replace(';', sign), f'"Bäckerei; Café, Süd"{sign}Am Weg 2{sign}Düren'])
+    text = '\r\n'.join(
+        [lines[0].replace(';', sign), lines[1].replace(';', sign), f'"Bäckerei; Café, Süd"{sign}Am Weg 2{sign}Düren']
+    )
     table = read(text.encode(encoding))
     assert table.columns == ['Firma', 'Straße', 'Ort']
     assert [cells for _n, cells in table.rows] == [

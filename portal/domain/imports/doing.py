@@ -3,6 +3,7 @@ when somebody stops it, or its worker dies. A row that was done is not done agai
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -129,14 +130,14 @@ async def upload(db: AsyncSession, by: Principal, kind: Kind, file_name: str, ta
 
 
 @verb(Permission.COMPANIES_MANAGE)
-async def match(db: AsyncSession, by: Principal, batch_id: UUID, mapping: dict[str, int], options: dict[str, Any]) -> Batch:
+async def match(db: AsyncSession, by: Principal, batch_id: UUID, mapping: dict[str, int], options: Mapping[str, Any]) -> Batch:
     """Other columns, or other rules for all rows; tried again."""
     batch = await batch_by_id(db, batch_id, lock=True)
     if batch.state is not State.READY:
         raise Wrong(file=_('It has begun already.'))
     names = {field.name for field in fields_of(batch.kind)}
     batch.mapping = {name: place for name, place in mapping.items() if name in names and 0 <= place < len(batch.columns)}
-    batch.options = options
+    batch.options = dict(options)
     await db.flush()
     await _try(db, batch)
     return batch
