@@ -173,7 +173,9 @@ class CompanyPage:
         return Markup('<p class="pre-line">{}</p>').format(self.note.body) if self.note else None
 
     def _note_by(self) -> str:
-        return f'{self.names.get(self.note.author_id, "")}, {day(self.note.changed_at)}' if self.note else ''
+        if not self.note:
+            return ''
+        return _('{name}, {day}', name=self.names.get(self.note.author_id, ''), day=day(self.note.changed_at))
 
     def _manager(self) -> Someone | None:
         name = self.names.get(self.company.manager_id) if self.company.manager_id else None

@@ -282,10 +282,9 @@ async def _lately(db: AsyncSession, person: UUID) -> list[tuple[str, str]]:
         .limit(LATELY)
     )
     return [
-        (words, f'{name or ""}, {day(line.at)}'.removeprefix(', '))
-        for line, name in await db.exec(asked)
-        if (words := _happened(line))
-    ]
+        (words, _('{name}, {day}', name=name, day=day(line.at)) if name else day(line.at))
+        for line, name in await db.exec(asked) if (words := _happened(line))
+    ]  # fmt: skip
 
 
 async def _signed_in_at(db: AsyncSession, person: UUID) -> datetime | None:
