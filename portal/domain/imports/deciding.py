@@ -138,7 +138,7 @@ def decide_company(values: dict[str, str], known: Companies) -> Decision:
     name, ref = clean['name'], clean.get('outside_ref', '')
     here = (known.by_ref.get(ref) if ref else None) or known.by_name.get(name.lower())
     if here is None:
-        return Decision(Outcome.ADD, clean, {f: v for f, v in clean.items() if v})
+        return Decision(Outcome.ADD, {**clean, 'manager': manager}, {f: v for f, v in clean.items() if v})
     theirs = here.values['outside_ref']
     if ref and theirs and theirs != ref:
         return refused(
@@ -151,7 +151,8 @@ def decide_company(values: dict[str, str], known: Companies) -> Decision:
     if here.archived:
         return refused({'name': _('{company} is archived. Bring it back first.', company=here.values['name'])}, values)
     changes = {f: v for f, v in clean.items() if v and v != here.values.get(f, '')}
-    return Decision(Outcome.CHANGE if changes else Outcome.LEAVE, {**here.values, **changes}, changes, here.id)
+    shown = {**here.values, **changes, 'manager': manager}
+    return Decision(Outcome.CHANGE if changes else Outcome.LEAVE, shown, changes, here.id)
 
 
 # ---------- people ----------

@@ -35,7 +35,7 @@ COMPANY_FIELDS = (
 PEOPLE_FIELDS = (
     ImportField('email', L_('E-mail'), ('email', 'emailaddress', 'mail', 'emailadresse', 'mailadresse'), needed=True),
     ImportField('name', L_('Name'), ('name', 'fullname', 'displayname', 'person', 'contact', 'contactname', 'vollername', 'ansprechpartner', 'kontakt', 'anzeigename'), needed=True),
-    ImportField('company', L_('Company (name, reference or short name)'), ('company', 'companyname', 'companynamereferenceorshortname', 'organisation', 'organization', 'client', 'customer', 'account', 'accountname', 'firma', 'firmenname', 'kunde', 'kundennummer', 'unternehmen', 'reference', 'referenz')),
+    ImportField('company', L_('Company'), ('company', 'companyname', 'organisation', 'organization', 'client', 'customer', 'account', 'accountname', 'firma', 'firmenname', 'kunde', 'kundennummer', 'unternehmen', 'reference', 'referenz')),
     ImportField('role', L_('Role'), ('role', 'rolle', 'permission', 'berechtigung')),
     ImportField('phone', L_('Phone'), ('phone', 'telephone', 'tel', 'phonenumber', 'mobile', 'workphone', 'telefon', 'telefonnummer', 'mobil', 'handy', 'rufnummer')),
 )  # fmt: skip

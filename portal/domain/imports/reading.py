@@ -48,7 +48,7 @@ def read(data: bytes) -> Table:
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
-    """UTF-8 if it can be; else UTF-16 or what Windows writes, by what the letters look like."""
+    """As its first bytes say, or UTF-8 if it can be; else what older programs write."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return data.decode(encoding, 'replace'), encoding
@@ -59,8 +59,16 @@ def _decoded(data: bytes) -> tuple[str, str]:
     try:
         return data.decode('utf_8'), 'utf_8'
     except UnicodeDecodeError:
-        best = from_bytes(data[:100_000], cp_isolation=['cp1252', 'mac_roman', 'cp850']).best()
-        encoding = best.encoding if best else 'cp1252'
+        return _old(data)
+
+
+def _old(data: bytes) -> tuple[str, str]:
+    """As Windows writes it, unless there are signs in it that Windows does not know."""
+    try:
+        return data.decode('cp1252'), 'cp1252'
+    except UnicodeDecodeError:
+        best = from_bytes(data[:100_000], cp_isolation=['cp850', 'mac_roman', 'iso8859_15']).best()
+        encoding = best.encoding if best else 'iso8859_15'
         return data.decode(encoding, 'replace'), encoding
 
 

@@ -111,8 +111,7 @@ class CompanyPage:
             self.slug = self.company.slug
             self.here.path = f'/companies/{self.slug}'
             self.here.address(replace=True)
-        if self.here.visit.may(Permission.TICKETS_OPEN) and self.people and not self.company.archived_at:
-            self.here.set_primary(Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus'))
+        self._show_primary()
         self.island = self.here.island(self._html(), self._act)
         if self.manages:
             self.dialog = ui.dialog()
@@ -120,6 +119,11 @@ class CompanyPage:
             with self.dialog:
                 self.asking = self.here.island(Markup(''), self._act)
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}', f'tickets:{self.company.id}')
+
+    def _show_primary(self) -> None:
+        may = self.here.visit.may(Permission.TICKETS_OPEN) and self.people and not self.company.archived_at
+        new = Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus')
+        self.here.set_primary(new if may else None)
 
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
@@ -286,7 +290,6 @@ class CompanyPage:
                 self._ask_company(act.name)
             case 'archive':
                 await self._change_company(archive_company)
-                self.here.set_primary(None)
                 self.here.say(_('{company} is archived.', company=self.company.name))
             case 'restore':
                 await self._change_company(restore_company)
@@ -367,6 +370,7 @@ class CompanyPage:
             await verb(db, self.by, self.company.id)
         self.dialog.close()
         await self._again()
+        self._show_primary()
 
     async def _change_role(self, act: Act) -> None:
         person, role = self._person(act), act.text('role')

@@ -187,11 +187,12 @@ class ImportPage:
         }  # fmt: skip
         return [(words[name], getattr(numbers, name)) for name in words]
 
-    def _field(self, field: ImportField) -> tuple[str, str, bool, list[Option], str]:
-        """name, label, needed, the columns, and which one"""
+    def _field(self, field: ImportField) -> tuple[str, str, bool, list[Option], str, str]:
+        """name, label, needed, the columns, which one, and help"""
         options = [Option(str(place), heading) for place, heading in enumerate(self.batch.columns)]
         place = self.batch.mapping.get(field.name)
-        return f'm-{field.name}', str(field.label), field.needed, options, '' if place is None else str(place)
+        help_words = _('By its name, reference or short name') if field.name == 'company' else ''
+        return f'm-{field.name}', str(field.label), field.needed, options, '' if place is None else str(place), help_words
 
     def _shown_fields(self) -> list[ImportField]:
         return [f for f in fields_of(self.batch.kind) if f.name in self.batch.mapping]

@@ -18,7 +18,7 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
 from portal.domain.tickets import Listing, Visibility, Where, listing
-from portal.i18n import _, day
+from portal.i18n import _, day, when
 from portal.pages.screens import Here
 from portal.pages.shared.people import CLIENT_ROLES, phone_link, presence, role_options, state_of, with_link
 from portal.pages.shared.tickets import turn_mark
@@ -92,7 +92,7 @@ class PersonPage:
             return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
         return [
             Action(_('Edit'), act='ask-edit', icon='pencil'),
-            Action(_('Change the address'), act='ask-email', kind='quiet', icon='mail'),
+            Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
             Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
         ]
 
@@ -122,7 +122,12 @@ class PersonPage:
         if self.person.phone:
             facts.append(Fact(_('Phone'), phone_link(self.person.phone)))
         facts.append(Fact(_('Password'), _('chosen') if self.presence.has_password else _('not yet')))
-        facts.append(Fact(_('Last sign-in'), day(self.signed_in_at) if self.signed_in_at else _('never')))
+        facts.append(
+            Fact(
+                _('Last sign-in'),
+                when(self.signed_in_at) if self.signed_in_at else _('not known') if self.presence.has_password else _('never'),
+            )
+        )
         facts.append(Fact(_('In the portal'), _('since {day}', day=day(self.person.created_at, year=True))))
         return facts
 
@@ -181,8 +186,8 @@ class PersonPage:
         key = {'data-key': company.slug} if company else {}
         does, title = {
             'ask-edit': (Action(_('Save'), type='submit', kind='primary', attrs={'form': 'person-form'}), _('Edit {name}', name=name)),
-            'ask-email': (Action(_('Change the address'), type='submit', kind='primary', attrs={'form': 'person-form'}),
-                          _('Change the address of {name}', name=name)),
+            'ask-email': (Action(_('Change the e-mail address'), type='submit', kind='primary', attrs={'form': 'person-form'}),
+                          _('Change the e-mail address of {name}', name=name)),
             'ask-disable': (Action(_('Disable {name}', name=name), act='disable', kind='danger'), _('Disable {name}?', name=name)),
             'ask-enable': (Action(_('Enable {name}', name=name), act='enable', kind='primary'), _('Enable {name} again?', name=name)),
             'ask-role': (Action(_('Change the role'), type='submit', kind='primary', attrs={'form': 'person-form'}),
