@@ -36,6 +36,20 @@ async def memberships(db: AsyncSession, user_id: UUID) -> list[tuple[Membership,
     return list(await db.exec(asked))
 
 
+async def is_only_admin(db: AsyncSession, user_id: UUID) -> set[UUID]:
+    """The companies in which nobody else who can come in is a client admin. Allowed, but whoever changes it should know."""
+    admins = (
+        select(Membership.company_id, Membership.user_id)
+        .join(User, col(User.id) == Membership.user_id)
+        .where(Membership.role == 'ClientAdmin', col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
+    )
+    theirs = select(Membership.company_id).where(Membership.user_id == user_id)
+    by_company: dict[UUID, set[UUID]] = {}
+    for company_id, admin in await db.exec(admins.where(col(Membership.company_id).in_(theirs))):
+        by_company.setdefault(company_id, set()).add(admin)
+    return {company_id for company_id, some in by_company.items() if some == {user_id}}
+
+
 @verb(Permission.COMPANIES_MANAGE)
 async def change_client(db: AsyncSession, by: Principal, user_id: UUID, *, name: str, phone: str) -> None:
     """Raises Wrong for each field."""

@@ -164,8 +164,12 @@ class Session(SQLModel, table=True):
 
 
 async def members(db: AsyncSession, company_id: UUID) -> list[User]:
-    """Who belongs to the company now, by name. A client sees only its own company's."""
-    belongs = select(Membership.user_id).where(Membership.company_id == company_id, col(Membership.ended_at).is_(None))
+    """Who belongs to the company now, by name; to an archived one nobody does. A client sees only its own company's."""
+    belongs = (
+        select(Membership.user_id)
+        .join(Company, col(Company.id) == Membership.company_id)
+        .where(Membership.company_id == company_id, col(Membership.ended_at).is_(None), col(Company.archived_at).is_(None))
+    )
     found = select(User).where(col(User.id).in_(belongs), col(User.disabled_at).is_(None)).order_by(func.lower(User.name))
     return list(await db.exec(found))
 

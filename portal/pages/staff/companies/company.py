@@ -260,9 +260,10 @@ class CompanyPage:
         )  # fmt: skip
 
     def _menu(self, person: Person) -> tuple[MenuItem, ...]:
+        welcome = MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail')
         return (
             MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
-            MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
+            *(() if person.disabled_at or self.company.archived_at else (welcome,)),
             MenuItem(_('Remove from {company}', company=self.company.name), act='ask-remove', icon='circle-minus', danger=True,
                      divided=True),
         )  # fmt: skip
@@ -348,9 +349,13 @@ class CompanyPage:
             title = _('Remove {name} from {company}?', name=person.name, company=self.company.name)
         self.asking.set(render(
             'staff/about_person.html', about=about, person=person, company=self.company, title=title, actions=[keep, does],
-            role_options=role_options(), role=role or person.role, error=error,
+            role_options=role_options(), role=role or person.role, error=error, alone=self._only_admin(person),
         ))  # fmt: skip
         self.dialog.open()
+
+    def _only_admin(self, person: Person) -> bool:
+        admins = {p.id for p in self.people if p.role == 'ClientAdmin' and not p.disabled_at}
+        return admins == {person.id}
 
     def _ask_company(self, about: str) -> None:
         self.by.need(Permission.COMPANIES_MANAGE)

@@ -15,7 +15,7 @@ from portal.components.values import Action, Column, Fact, MenuItem, Option, Row
 from portal.domain.access import Permission, Role, role_label
 from portal.domain.audit import Audit
 from portal.domain.base import NotFound, Wrong
-from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, memberships
+from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, is_only_admin, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
 from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.i18n import _, day, when
@@ -57,6 +57,7 @@ class PersonPage:
             self.presence = (await presence(db, [self.id]))[self.id]
             self.tickets: Listing = await listing(db, Where(group='all', requester_id=self.id), most=TICKETS)
             self.lately = await _lately(db, self.id)
+            self.only_admin = await is_only_admin(db, self.id) if self.manages else set[UUID]()
             self.signed_in_at = await _signed_in_at(db, self.id)
             there = {company.id for _m, company in self.places}
             self.others = [c for c in await companies(db) if c.id not in there] if self.manages else []
@@ -200,7 +201,7 @@ class PersonPage:
         self.asking.set(render(
             'staff/about_client.html', about=about, person=self.person, company=company, title=title, values=shown, errors=errors or {},
             role_options=role_options(), actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
-            warning=company is not None and role == 'ClientAdmin',
+            alone=' · '.join(c.name for _m, c in self.places if c.id in self.only_admin and company in (None, c)),
         ))  # fmt: skip
         self.dialog.open()
 
