@@ -93,7 +93,7 @@ async def template(request: Request) -> Response:
     """A file with nothing but the headings, which the import knows."""
     if not request.state.visit.may(Permission.COMPANIES_MANAGE):
         return await _refused(request)
-    kind = Kind(request.path_params['kind'])
+    kind = Kind.PEOPLE if request.url.path.endswith('/people.csv') else Kind.COMPANIES
     columns = [str(field.label) for field in fields_of(kind)]
     return _csv(write(columns, []), _('companies') if kind is Kind.COMPANIES else _('people'))
 
@@ -137,5 +137,6 @@ async def _refused(request: Request) -> Response:
 
 
 router.add_route('/msp/import/upload', take, ['POST'])
-router.add_route('/msp/import/template/{kind}.csv', template, ['GET'])
+for kind in Kind:
+    router.add_route(f'/msp/import/template/{kind.value}.csv', template, ['GET'])
 router.add_route('/msp/import/{id}/refused.csv', refused, ['GET'])
