@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -80,7 +81,10 @@ async def change_email(db: AsyncSession, by: Principal, user_id: UUID, email: st
     if other := (await db.exec(select(User).where(User.email == email))).first():
         raise taken(other)
     before, person.email, person.email_changed_at = person.email, email, now()
-    await db.flush()
+    try:
+        await db.flush()
+    except IntegrityError:
+        raise Wrong(email=_('Somebody else has taken this address just now.')) from None
     await record(db, 'person.email', subject=person.id, before=before, after=email)
     await promise(db, [
         Letter(kind='email_changed', to_user_id=person.id, actor_id=by.user_id),

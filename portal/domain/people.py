@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -279,7 +280,10 @@ async def add_person(
     if user is None:
         user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.CLIENT.value)
         db.add(user)
-        await db.flush()
+        try:
+            await db.flush()
+        except IntegrityError:
+            raise Wrong(email=_('Somebody else has taken this address just now.')) from None
     before = (await db.exec(select(Membership).where(Membership.company_id == company.id, Membership.user_id == user.id))).first()
     if before and before.ended_at is None:
         raise Taken(user.id, email=_('{name} belongs to {company} already.', name=user.name, company=company.name))

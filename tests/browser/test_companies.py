@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from portal.db.cast import Cast
 from tests.browser.conftest import PageAs, ready
@@ -38,8 +38,9 @@ async def test_a_file_becomes_companies_while_one_watches(page_as: PageAs, cast:
     await mona.goto('/msp/companies')
     await ready(mona)
     await mona.get_by_role('link', name='Import').click()
-    file = {'name': 'kunden.csv', 'mimeType': 'text/csv', 'buffer': FILE.encode('cp1252')}
-    await mona.get_by_label('CSV file').set_input_files({**file, 'buffer': b'PK\x03\x04'})
+    file = FilePayload(name='kunden.csv', mimeType='text/csv', buffer=FILE.encode('cp1252'))
+    spreadsheet = FilePayload(name='kunden.xlsx', mimeType='text/csv', buffer=b'PK\x03\x04')
+    await mona.get_by_label('CSV file').set_input_files(spreadsheet)
     await mona.get_by_role('button', name='Upload').click()
     await expect(mona.get_by_label('CSV file')).to_have_attribute('aria-invalid', 'true')
     await mona.get_by_label('CSV file').set_input_files(file)

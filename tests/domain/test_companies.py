@@ -299,3 +299,11 @@ async def test_the_only_admin_is_known(visit_as: VisitAs, does: Does, cast: Cast
     async with mona.work() as db:
         assert await is_only_admin(db, cast.bea.user_id) == {cast.bolt.id}
         assert await is_only_admin(db, cast.ada.user_id) == set()  # Mel is one, too
+
+
+async def test_one_address_given_to_two_at_once_is_one_persons(does: Does, cast: Cast) -> None:
+    answers = await asyncio.gather(
+        does(cast.mona, change_email, cast.ugo.user_id, 'same@acme.example'),
+        does(cast.mona, change_email, cast.bill.user_id, 'same@acme.example'), return_exceptions=True,
+    )  # fmt: skip
+    assert sorted(type(answer).__name__ for answer in answers) in (['NoneType', 'Taken'], ['NoneType', 'Wrong'])

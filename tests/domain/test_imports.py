@@ -149,8 +149,9 @@ async def test_people_come_with_their_companies_and_nobody_is_written_to_unasked
 
 async def test_invitations_go_out_if_wanted_and_once(mona: Mona) -> None:
     text = 'Email,Name,Company\nflo@acme.example,Flo Winter,Acme Dental\n'
+    importing = await mona()
     for _time in range(2):
-        importing = await (await mona()).upload(Kind.PEOPLE, text)
+        await importing.upload(Kind.PEOPLE, text)
         await (await importing.options(invite=True)).run()
     flo = select(User.id).where(User.email == 'flo@acme.example')
     assert [letter.kind for letter in await importing.all(select(Letter).where(col(Letter.to_user_id).in_(flo)))] == ['welcome']

@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -39,6 +40,7 @@ from portal.domain.people import Company, Membership, Tenant, User, add_company,
 from portal.i18n import Voice, _, known_language, known_timezone
 
 CHUNK = 100  # rows in a transaction
+STUCK = timedelta(minutes=10)  # a chunk takes seconds, a dead worker is noticed after one minute
 
 
 # ---------- questions ----------
@@ -108,6 +110,11 @@ async def _people_of(db: AsyncSession, batch: Batch, rows: list[ImportRow]) -> P
     return await known_people(db, (values_of(batch, row.cells).get('email', '') for row in rows))
 
 
+def is_stuck(batch: Batch) -> bool:
+    """It runs, but nobody works on it: its job was lost."""
+    return batch.state is State.RUNNING and batch.touched_at < now() - STUCK
+
+
 # ---------- before it begins ----------
 
 
@@ -166,7 +173,7 @@ async def _try(db: AsyncSession, batch: Batch) -> None:
 async def start(db: AsyncSession, by: Principal, batch_id: UUID) -> None:
     """Begins, or goes on where it stopped. What is done is done as whoever started it."""
     batch = await batch_by_id(db, batch_id, lock=True)
-    if batch.state in (State.RUNNING, State.DONE):
+    if batch.state is State.DONE or (batch.state is State.RUNNING and not is_stuck(batch)):
         return
     if batch.state is State.READY:
         await _try(db, batch)  # what is there may have changed since

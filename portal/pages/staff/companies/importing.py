@@ -22,6 +22,7 @@ from portal.domain.imports.doing import (
     Tally,
     batch_by_id,
     batches,
+    is_stuck,
     match,
     refused_rows,
     sample,
@@ -198,7 +199,7 @@ class ImportPage:
         return [f for f in fields_of(self.batch.kind) if f.name in self.batch.mapping]
 
     def _preview_columns(self) -> list[Column]:
-        return [Column(_('Line'), right=True), *(Column(str(f.label)) for f in self._shown_fields()), Column(_('What happens'))]
+        return [Column(_('Line'), right=True), Column(_('What happens')), *(Column(str(f.label)) for f in self._shown_fields())]
 
     def _preview(self, number: int, decision: Decision) -> PreviewRow:
         shown = [(self._cell(f.name, decision), decision.problems.get(f.name, '')) for f in self._shown_fields()]
@@ -236,8 +237,11 @@ class ImportPage:
                 todo = self.tally.add + self.tally.change
                 go = Action(_n('Import {n} row', 'Import {n} rows', todo), act='start', kind='primary')
                 return [*([go] if todo else []), Action(_('Throw away'), act='throw', kind='quiet', icon='trash-2')]
-            case State.RUNNING:
+            case State.RUNNING if not is_stuck(self.batch):
                 return [Action(_('Stop'), act='stop', icon='circle-pause')]
+            case State.RUNNING:
+                return [Action(_n('Go on with {n} row', 'Go on with {n} rows', left), act='start', kind='primary'),
+                        Action(_('Stop'), act='stop', icon='circle-pause')]  # fmt: skip
             case State.STOPPED | State.FAILED:
                 return [Action(_n('Go on with {n} row', 'Go on with {n} rows', left), act='start', kind='primary'),
                         Action(_('Throw the rest away'), act='throw', kind='quiet', icon='trash-2')]  # fmt: skip
