@@ -27,7 +27,7 @@ from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
 from portal.pages.auth import faults, plain
 from portal.settings import Settings
 from portal.tenants import tenant_at
-from portal.visit import Arrival, Visit, arriving, theme, token_of, visit_of
+from portal.visit import Arrival, Visit, arriving, moved, theme, token_of, visit_of
 
 log = logging.getLogger('portal.guard')
 MSP, CLIENT = '/msp', '/client-portal'
@@ -97,9 +97,9 @@ class Guard:
             return self.app
         if arrival is None:
             return RedirectResponse(_sign_in(path, scope), 303)
-        return self._signed_in(scope, path, arrival)
+        return await self._signed_in(scope, path, arrival)
 
-    def _signed_in(self, scope: Scope, path: str, arrival: Arrival) -> ASGIApp:
+    async def _signed_in(self, scope: Scope, path: str, arrival: Arrival) -> ASGIApp:
         """On their side, and for a client in one of their companies; or sent there, without learning anything."""
         last = Request(scope).cookies.get('portal-company')
         if arrival.side == 'staff':
@@ -120,6 +120,9 @@ class Guard:
                 if visit is None and slug in ('tickets', 'settings'):  # a link without the company: the portal adds it
                     rest = quote(path[len(CLIENT) :], safe='/') + _query(scope)
                     return RedirectResponse(f'{CLIENT}/{home}{rest}', 303)
+                if visit is None and (now := await moved(arrival, slug)):
+                    rest = quote(path[len(f'{CLIENT}/{slug}') :], safe='/') + _query(scope)
+                    return RedirectResponse(f'{CLIENT}/{now}{rest}', 303)
         if visit is None:
             i18n.speak(arrival.staff().by.voice)
             return plain.not_found(arrival)

@@ -1,6 +1,7 @@
 """Who is looking, and the unit of work: the only bridge between NiceGUI and the rest."""
 
 import hashlib
+import re
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -102,6 +103,14 @@ async def arriving(cookie: str | None) -> Arrival | None:
     token = token_of(cookie)
     row = await database.ask('select app.whoami(:token)', token=token)
     return Arrival(token, row[0]) if row and row[0] else None
+
+
+async def moved(arrival: Arrival, slug: str) -> str | None:
+    """Where a company of theirs is found now that had this address before."""
+    if not re.fullmatch(r'[a-z0-9-]{1,60}', slug):
+        return None
+    row = await database.ask('select app.moved(:token, :slug)', token=arrival.token, slug=slug)
+    return row[0] if row else None
 
 
 def visit() -> Visit:

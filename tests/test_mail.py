@@ -206,8 +206,8 @@ def outbox(maintenance: str, cast: Cast) -> Outbox:
     return Outbox(maintenance, cast)
 
 
-async def until(holds: Callable[[], Any]) -> None:
-    ends = time.monotonic() + PATIENCE
+async def until(holds: Callable[[], Any], patience: float = PATIENCE) -> None:
+    ends = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < ends, 'it did not come to pass'
         await asyncio.sleep(0.02)

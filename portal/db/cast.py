@@ -76,6 +76,7 @@ Row = dict[str, Any]
 TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
+    'company_note', 'company_slug', 'import_batch', 'import_row',
 )  # fmt: skip
 
 
@@ -198,6 +199,8 @@ def make(maintenance_conninfo: str) -> Cast:
     for key, person in PEOPLE.items():
         found = scene.person(tenants[person.provider], person, companies)
         members |= {key if len(found) == 1 else f'{key}_{member.slug}': member for member in found}
+    for slug, by in (('acme', 'mona'), ('bolt', 'mona'), ('bakery', 'stan')):
+        scene.around_company(companies[slug], by=members[by])
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
     with _connection(maintenance_conninfo).transaction():
         insert(_connection(maintenance_conninfo), scene.rows)
@@ -353,6 +356,18 @@ class _Scene:
             media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
             is_internal=False, created_at=self.now,
         )  # fmt: skip
+
+    def around_company(self, company: Company, *, by: Member) -> None:
+        """One row of everything that hangs on a company, and an import that was tried."""
+        where, me, batch = {'tenant_id': company.tenant_id, 'company_id': company.id}, by.user_id, uuid7()
+        self._add('company_note', **where, body=f'Key at the reception. {SECRET}', author_id=me, changed_at=self.now)
+        self._add('company_slug', **where, slug=f'old-{company.slug}')
+        self._add(
+            'import_batch', id=batch, tenant_id=company.tenant_id, kind='companies', file_name='clients.csv', encoding='utf_8',
+            delimiter=';', columns=['Name'], mapping={'name': 0}, options={}, state='ready', author_id=me, created_at=self.now,
+            touched_at=self.now,
+        )  # fmt: skip
+        self._add('import_row', batch_id=batch, tenant_id=company.tenant_id, number=2, cells=[company.name], problems=[])
 
     def _part(self, ticket: Ticket) -> Row:
         row = self._by_id[ticket.id]

@@ -22,6 +22,21 @@ _TENANTS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
+#: How to reach them, by slug; and what staff should know.
+_KNOWN: dict[str, dict[str, str]] = {
+    'acme': {'phone': '0511 23125 0', 'website': 'https://acme.example', 'street': 'Lister Meile 31', 'postal_code': '30161',
+             'city': 'Hannover', 'country': 'Germany', 'outside_ref': 'K-1007'},
+    'bolt': {'phone': '040 23125 800', 'website': 'https://bolt.example', 'street': 'Veddeler Damm 14', 'postal_code': '20457',
+             'city': 'Hamburg', 'country': 'Germany', 'outside_ref': 'K-1012'},
+    'bakery': {'phone': '089 23125 60', 'website': 'https://bakery.example', 'street': 'Marktplatz 3', 'postal_code': '80331',
+               'city': 'München', 'country': 'Germany', 'outside_ref': 'K-1'},
+}  # fmt: skip
+_NOTES = {
+    'acme': 'No visits Tue and Thu before 12: surgery. Server room key at reception, ask for Petra. Ada prefers a call.',
+    'bolt': 'Deliveries to gate 4. In Halle 4 only with a safety vest; Bea meets you at the gate.',
+}
+
+
 def rows(password: str, now: datetime | None = None) -> telling.Rows:
     """By table; dated back from now."""
     days = Days.until(now or datetime.now(UTC))
@@ -48,7 +63,7 @@ def _add_tenants(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
             _add(found, 'category', id=category, tenant_id=me, name=name, place=place, created_at=since)
     for slug, (name, provider) in cast.COMPANIES.items():
         me, tenant = ids.companies[slug], ids.tenants[provider]
-        _add(found, 'company', id=me, tenant_id=tenant, slug=slug, name=name, created_at=since)
+        _add(found, 'company', id=me, tenant_id=tenant, slug=slug, name=name, created_at=since, **_KNOWN[slug])
         _log(found, tenant, me, _founder(ids, provider), since, 'company.added', me, name=name)
 
 
@@ -65,6 +80,10 @@ def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str
             company = ids.companies[slug]
             _add(found, 'membership', tenant_id=tenant, id=uuid7(), user_id=me, company_id=company, role=role, created_at=since)
             _log(found, tenant, company, _founder(ids, person.provider), since, 'person.added', me, role=role)
+    for slug, body in _NOTES.items():
+        provider = cast.COMPANIES[slug][1]
+        _add(found, 'company_note', tenant_id=ids.tenants[provider], company_id=ids.companies[slug], body=body,
+             author_id=_founder(ids, provider), changed_at=since)  # fmt: skip
 
 
 def _founder(ids: telling.Ids, provider: str) -> UUID:

@@ -46,6 +46,7 @@ class Letter(SQLModel, table=True):
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
     kind: str
     to_user_id: UUID
+    to_address: str | None = None  # where it goes, if not to their present address
     actor_id: UUID | None = None
     company_id: UUID | None = None
     ticket_id: UUID | None = None

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -46,15 +47,52 @@ class Tenant(SQLModel, table=True):
 class Company(SQLModel, table=True):
     """A client business of the tenant. `slug` stands in the address."""
 
-    __table_args__ = (UniqueConstraint('tenant_id', 'id'), UniqueConstraint('tenant_id', 'slug'))
+    __table_args__ = (
+        UniqueConstraint('tenant_id', 'id'),
+        UniqueConstraint('tenant_id', 'slug'),
+        ForeignKeyConstraint(['tenant_id', 'manager_id'], ['users.tenant_id', 'users.id']),
+        Index('company_outside_ref', 'tenant_id', 'outside_ref', unique=True),
+    )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
     slug: str
     name: str
-    outside_ref: str | None = None
+    outside_ref: str | None = None  # under which it is known elsewhere
+    phone: str | None = None
+    website: str | None = None
+    street: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    country: str | None = None
+    manager_id: UUID | None = None  # who of the staff looks after it
     file_quota_mb: int | None = None  # what its files may take; None: as everywhere (PORTAL_COMPANY_QUOTA_MB)
     archived_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class CompanyNote(SQLModel, table=True):
+    """What staff should know of a company. No client can read this table."""
+
+    __tablename__: str = 'company_note'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+        ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
+    )
+    company_id: UUID = Field(primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    body: str = Field(sa_type=Words)
+    author_id: UUID
+    changed_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class CompanySlug(SQLModel, table=True):
+    """An address that a company had before. It leads to the present one, and stays taken."""
+
+    __tablename__: str = 'company_slug'  # pyright: ignore
+    __table_args__ = (ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),)
+    tenant_id: UUID = Field(default=None, primary_key=True, sa_column_kwargs=TENANT)
+    slug: str = Field(primary_key=True)
+    company_id: UUID
 
 
 class User(SQLModel, table=True):
@@ -65,7 +103,9 @@ class User(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
     email: str  # lower case
+    email_changed_at: datetime | None = Field(default=None, sa_type=Moment)
     name: str
+    phone: str | None = None
     user_type: str
     staff_role: str | None = None  # of internal users; a client's role is in the membership
     staff_role_id: UUID | None = None
@@ -126,8 +166,12 @@ class Session(SQLModel, table=True):
 
 
 async def members(db: AsyncSession, company_id: UUID) -> list[User]:
-    """Who belongs to the company now, by name. A client sees only its own company's."""
-    belongs = select(Membership.user_id).where(Membership.company_id == company_id, col(Membership.ended_at).is_(None))
+    """Who belongs to the company now, by name; to an archived one nobody does. A client sees only its own company's."""
+    belongs = (
+        select(Membership.user_id)
+        .join(Company, col(Company.id) == Membership.company_id)
+        .where(Membership.company_id == company_id, col(Membership.ended_at).is_(None), col(Company.archived_at).is_(None))
+    )
     found = select(User).where(col(User.id).in_(belongs), col(User.disabled_at).is_(None)).order_by(func.lower(User.name))
     return list(await db.exec(found))
 
@@ -142,10 +186,22 @@ async def companies(db: AsyncSession) -> list[Company]:
 
 
 async def company_by_slug(db: AsyncSession, slug: str) -> Company:
+    """Also by an address that it had before."""
     found = (await db.exec(select(Company).where(Company.slug == slug))).first()
+    if found is None:
+        formerly = select(CompanySlug.company_id).where(CompanySlug.slug == slug)
+        found = (await db.exec(select(Company).where(col(Company.id).in_(formerly)))).first()
     if found is None:
         raise NotFound
     return found
+
+
+class Taken(Wrong):
+    """An address that somebody of the tenant's clients has already: whose."""
+
+    def __init__(self, person_id: UUID, **fields: str) -> None:
+        super().__init__(**fields)
+        self.person_id = person_id
 
 
 # ---------- verbs ----------
@@ -183,10 +239,12 @@ def slug_of(name: str) -> str:
 async def add_company(db: AsyncSession, by: Principal, name: str) -> Company:
     """A slug is made from the name and stays; raises Wrong when the name is taken."""
     name = clean_name(name)
+    await names_alone(db, by)
     if (await db.exec(select(Company.id).where(func.lower(Company.name) == name.lower()))).first():
         raise Wrong(name=_('A company of this name is here already.'))
     stem = slug_of(name)
     taken = set(await db.exec(select(Company.slug).where(col(Company.slug).startswith(stem, autoescape=True))))
+    taken |= set(await db.exec(select(CompanySlug.slug).where(col(CompanySlug.slug).startswith(stem, autoescape=True))))
     slug = next(s for n in range(1, 10_000) if (s := stem if n == 1 else f'{stem}-{n}') not in taken | RESERVED)
     company = Company(tenant_id=by.tenant.id, name=name, slug=slug)
     db.add(company)
@@ -195,34 +253,50 @@ async def add_company(db: AsyncSession, by: Principal, name: str) -> Company:
     return company
 
 
-@verb(Permission.COMPANIES_MANAGE)
-async def add_person(db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str) -> User:
-    """Adds a person to a company and writes them a letter to set a password.
+async def names_alone(db: AsyncSession, by: Principal) -> None:
+    """Until the commit nobody else of the tenant names a company: of two who choose the same name, one comes second."""
+    await db.exec(select(func.pg_advisory_xact_lock(func.hashtext('portal.companies'), func.hashtext(str(by.tenant.id)))))
 
-    Somebody who is known by this address already (in another company of the tenant) gets one more membership.
+
+@verb(Permission.COMPANIES_MANAGE)
+async def add_person(
+    db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str, write: bool = True
+) -> User:
+    """Adds a person to a company and writes them a letter to set a password (unless not to `write`).
+
+    Somebody who is known by this address already (in another company of the tenant) gets one more membership. Raises Wrong,
+    and Taken where the person belongs to the company already.
     """
+    if company.archived_at is not None:
+        raise Wrong(email=_('{company} is archived. Bring it back first.', company=company.name))
     name, email = clean_name(name), clean_email(email)
     if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
         raise Wrong(role=_('Choose a role.'))
     user = (await db.exec(select(User).where(User.email == email))).first()
     if user and user.user_type != UserType.CLIENT.value:
         raise Wrong(email=_('This is the address of somebody on your staff.'))
+    if user and user.disabled_at is not None:
+        raise Taken(user.id, email=_('{name} is disabled. Enable them first.', name=user.name))
     known = user is not None
     if user is None:
         user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.CLIENT.value)
         db.add(user)
-        await db.flush()
+        try:
+            await db.flush()
+        except IntegrityError:
+            raise Wrong(email=_('Somebody else has taken this address just now.')) from None
     before = (await db.exec(select(Membership).where(Membership.company_id == company.id, Membership.user_id == user.id))).first()
     if before and before.ended_at is None:
-        raise Wrong(email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
+        raise Taken(user.id, email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
     if before:
         before.ended_at, before.role, before.role_id = None, role, None
     else:
         db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=role))
     await db.flush()
     await record(db, 'person.added', company_id=company.id, subject=user.id, role=role)
-    await promise(db, [Letter(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
-                              actor_id=by.user_id)])  # fmt: skip
+    if write:
+        await promise(db, [Letter(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
+                                  actor_id=by.user_id)])  # fmt: skip
     return user
 
 

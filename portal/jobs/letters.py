@@ -86,14 +86,18 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         and to.id not in {p.id for p in await members(db, letter.company_id)}
     ):
         return None
+    company = await db.get(Company, letter.company_id) if letter.company_id else None
+    if company and company.archived_at and to.user_type == 'client':
+        return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     return Facts(
         letter.kind, to, tenant, origin,
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
-        company=await db.get(Company, letter.company_id) if letter.company_id else None,
+        company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
+        address=letter.to_address or '',
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def envelope(letter_id: object, facts: Facts, written: Written, settings: Settin
     domain = urlsplit(facts.origin).hostname or 'portal.invalid'
     message = EmailMessage(POLICY)
     message['From'] = _sender(facts, settings, domain)
-    message['To'] = _address(facts.to.name, facts.to.email)
+    message['To'] = _address(facts.to.name, facts.address or facts.to.email)
     message['Subject'] = _line(written.subject)
     message['Date'] = format_datetime(now())
     message['Message-ID'] = f'<{letter_id}@{domain}>'

@@ -41,6 +41,7 @@ class Facts:
     comment_html: Any = None  # Markup
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
+    address: str = ''  # where it goes, if not to the person's present address
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def subject(facts: Facts) -> str:
             return _('Set a new password for the portal of {msp}', msp=facts.tenant.name)
         case 'many_failures':
             return _('Somebody tries to sign in as you')
+        case 'email_changed' | 'email_was':
+            return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
         case _:
             assert facts.ticket
             return f'[{facts.ticket.label}] {facts.ticket.subject}'
@@ -125,6 +128,19 @@ def paragraphs(facts: Facts) -> list[str]:
                 _('somebody has tried many times to sign in with your address and a wrong password. They did not come in.'),
                 _('If that was you, set a new password here. The link works for 30 minutes.'),
             ]
+        case 'email_changed':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{msp} has changed your address in its client portal to {email}. From now on you sign in with it; your password '
+                  'stays the same. You were signed out everywhere.', msp=facts.tenant.name, email=facts.to.email),
+            ]  # fmt: skip
+        case 'email_was':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{msp} has changed your address in its client portal: you no longer sign in with this one, and get no letters '
+                  'here any more.', msp=facts.tenant.name),
+                _('If you do not know why, please ask {msp}.', msp=facts.tenant.name),
+            ]  # fmt: skip
         case _:
             return []
 
@@ -144,4 +160,4 @@ def _href(facts: Facts) -> str:
 def _button(facts: Facts) -> str:
     if facts.ticket:
         return _('Read and reply')
-    return _('Go to the portal') if facts.kind == 'welcome_again' else _('Set a password')
+    return _('Set a password') if facts.link else _('Go to the portal')

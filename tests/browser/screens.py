@@ -29,7 +29,7 @@ ALL = tuple((width, theme) for width in (1440, 820, 390) for theme in ('light', 
 class Picture:
     name: str
     who: str  # as the demo's button names them; empty: nobody has signed in
-    path: str  # `{ticket}`: one that shows much
+    path: str  # `{ticket}`: one that shows much; `{person}`: one of two companies
     shows: str
     mock: str  # the design's own picture of it
 
@@ -47,6 +47,9 @@ PICTURES = (
     Picture('staff-new-ticket', 'Tess Okafor', '/tickets/new', 'A ticket for somebody who called', ''),
     Picture('companies', 'Mona Reyes', '/companies', 'The clients', ''),
     Picture('company', 'Mona Reyes', '/companies/acme', 'One client: people, roles, tickets', 'company'),
+    Picture('edit-company', 'Mona Reyes', '/companies/acme/edit', 'What is known of a client', ''),
+    Picture('person', 'Mona Reyes', '/people/{person}', 'One person of a client: companies, tickets', 'person'),
+    Picture('import', 'Mona Reyes', '/import', 'Companies and people from a file', ''),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
@@ -83,7 +86,7 @@ async def _all_of(browser: Browser, portal: Portal, pictures: list[Picture], kin
         for width, theme in kinds:
             await page.set_viewport_size({'width': width, 'height': 900 if width > 390 else 844})
             await page.emulate_media(color_scheme='dark' if theme == 'dark' else 'light')
-            await page.goto(root + picture.path.format(ticket=_ticket(portal)))
+            await page.goto(root + picture.path.format(ticket=_ticket(portal), person=_person(portal)))
             if who:
                 await ready(page)
             await _take(page, FOLDER / f'{picture.name}-{width}-{theme}.png')
@@ -98,6 +101,10 @@ def _ticket(portal: Portal) -> str:
         'group by t.id order by bool_or(m.is_internal) desc, count(*) desc, t.number desc limit 1'
     )
     return f'T-{number}'
+
+
+def _person(portal: Portal) -> str:
+    return str(portal.ask("select id from users where email = 'mel@both.example'"))
 
 
 async def _take(page: Page, file: Path) -> None:

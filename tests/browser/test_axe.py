@@ -68,11 +68,14 @@ def addresses(cast: Cast, settings: Settings, maintenance: str) -> Callable[[Mem
     """Of every screen of somebody's side, with something of theirs on it; and of what is not there."""
     with psycopg.connect(maintenance) as connection:
         letter = connection.execute('select id from mail_outbox where tenant_id = %s', (cast.northwind.id,)).fetchone()
-    own = {'label': cast.printer.label, 'slug': cast.acme.slug, 'id': str(letter[0]) if letter else ''}
+        batch = connection.execute('select id from import_batch where tenant_id = %s', (cast.northwind.id,)).fetchone()
+    assert letter and batch
+    own = {'label': cast.printer.label, 'slug': cast.acme.slug, 'id': str(letter[0])}
+    ids = {'/people/{id}': f'/people/{cast.mel_bolt.user_id}', '/import/{id}': f'/import/{batch[0]}'}
 
     def of(who: Member) -> list[str]:
         screens: tuple[Screen, ...] = (staff if who.side == 'staff' else client).spec(settings).screens
-        paths = [re.sub(r'\{(\w+)\}', lambda m: own[m[1]], screen.path) for screen in screens]
+        paths = [re.sub(r'\{(\w+)\}', lambda m: own[m[1]], ids.get(screen.path, screen.path)) for screen in screens]
         return [who.root + path for path in (*dict.fromkeys(paths), '/nothing')]
 
     return of
@@ -176,6 +179,23 @@ async def remove_person(page: Page) -> None:
     await expect(page.get_by_role('dialog')).to_be_visible()
 
 
+async def wrong_address(page: Page) -> None:
+    await page.get_by_role('button', name='Change the e-mail address').click()
+    await page.locator('#client-email').fill('ada@acme.example')
+    await page.locator('[form=person-form]').click()
+    await expect(page.get_by_role('dialog').locator('.is-wrong')).to_be_visible()
+
+
+async def wrong_phone(page: Page) -> None:
+    await page.get_by_label('Phone').fill('call me')
+    await company_without_a_name(page)
+
+
+async def archive(page: Page) -> None:
+    await page.get_by_role('button', name='Archive', exact=True).click()
+    await expect(page.get_by_role('dialog')).to_be_visible()
+
+
 async def internal_note(page: Page) -> None:
     await page.get_by_text('Internal note', exact=True).first.click()
     await expect(page.get_by_role('button', name='Save internal note')).to_be_visible()
@@ -208,6 +228,9 @@ async def no_connection(page: Page) -> None:
         pytest.param('mona', '/companies/acme', new_person_without_a_name, WIDE, id='new-person-wrong'),
         pytest.param('mona', '/companies/acme', person_menu, NARROW, id='menu-of-a-person'),
         pytest.param('mona', '/companies/acme', remove_person, WIDE, id='dialog'),
+        pytest.param('mona', '/companies/acme', archive, WIDE, id='archive-a-company'),
+        pytest.param('mona', '/people/{ugo}', wrong_address, NARROW, id='wrong-address'),
+        pytest.param('mona', '/companies/acme/edit', wrong_phone, WIDE, id='edit-company'),
         pytest.param('ada', '/tickets?q=nothing+like+this', None, WIDE, id='nothing-found'),
         pytest.param('tess', '/mail', None, WIDE, id='not-part-of-the-role'),
     ],
@@ -215,7 +238,7 @@ async def no_connection(page: Page) -> None:
 async def test_what_opens(page_as: PageAs, cast: Cast, name: str, path: str, do: Do | None, viewport: Any) -> None:
     who: Member = getattr(cast, name)
     page = await page_as(who, viewport=viewport, reduced_motion='reduce')
-    await page.goto(who.root + path.format(printer=cast.printer.label))
+    await page.goto(who.root + path.format(printer=cast.printer.label, ugo=cast.ugo.user_id))
     await ready(page)
     if do:
         await do(page)

@@ -325,6 +325,7 @@ def test_models_and_tables_are_the_same(maintenance: str, tables: dict[str, set[
     """Names and nullability of every column; the migration is written by hand."""
     from sqlmodel import SQLModel
 
+    import portal.domain.imports
     import portal.domain.notifications
     import portal.domain.tickets  # noqa: F401
 

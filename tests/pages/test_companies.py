@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from portal.db import cast as casting
-from portal.db.cast import Cast
+from portal.db.cast import SECRET, Cast
 from portal.domain.base import uuid7
 from tests.visitor import Page, Visitor
 
@@ -227,6 +227,131 @@ async def test_the_tickets_are_those_of_the_company(visitor: Someone, cast: Cast
     assert f'Kyocera at reception prints blank pages {cast.printer.label} In work' in words(page)
     assert 'Handheld scanners' not in page.html
     assert 'Certificate warning' not in page.html  # closed
+
+
+async def test_mona_edits_what_is_known_and_two_edits_meet(visitor: Someone, cast: Cast) -> None:
+    mine, other = [await visitor(cast.mona).get('/msp/companies/acme/edit') for _n in range(2)]
+    form = {'name': 'Acme Dental', 'slug': 'acme', 'phone': '0511 23125 0', 'city': 'Hannover', 'note': 'Ask for Petra.'}
+    await do(other, 'save', **form)
+    await do(mine, 'save', **{**form, 'city': 'Celle', 'phone': 'call me', 'note': ''})
+    assert 'This does not look like a phone number.' in words(mine)
+    await do(
+        mine, 'save', **{**form, 'city': 'Celle', 'phone': '', 'note': f'Key at the reception. {SECRET}', 'street': 'Am Markt 1'}
+    )
+    assert 'Somebody changed this meanwhile to “Hannover”.' in words(mine)
+    assert 'value="Celle"' in mine.shown and 'value="0511 23125 0"' in mine.shown and 'value="Am Markt 1"' in mine.shown
+    await do(mine, 'save', **{**form, 'city': 'Celle', 'street': 'Am Markt 1'})
+    shown = words(await acme(visitor, cast.tess))
+    assert 'Ask for Petra.' in shown
+    assert 'Am Markt 1' in shown and 'Celle' in shown and '0511 23125 0' in shown
+    for who in (cast.ada, cast.ugo):
+        for path in ('', '/tickets', f'/tickets/{cast.printer.label}', '/settings'):
+            assert 'Ask for Petra.' not in (await visitor(who).get(who.root + path)).html
+
+
+async def test_links_with_the_old_short_name_lead_on(visitor: Someone, cast: Cast) -> None:
+    page = await visitor(cast.mona).get('/msp/companies/acme/edit')
+    await do(page, 'save', name='Acme Dental', slug='acme-dental', note=f'Key at the reception. {SECRET}')
+    answer = (await visitor(cast.ada).get(f'/client-portal/acme/tickets/{cast.printer.label}?x=1')).answer
+    assert answer.headers['location'] == f'/client-portal/acme-dental/tickets/{cast.printer.label}?x=1'
+    assert (await visitor(cast.bea).get('/client-portal/acme')).status == 404
+    assert 'Acme Dental' in words(await acme(visitor, cast.tess))
+
+
+async def test_a_company_is_archived_after_asking_and_comes_back(visitor: Someone, cast: Cast) -> None:
+    page = await acme(visitor, cast.mona)
+    await do(page, 'ask-archive')
+    assert 'Archive Acme Dental? Its 4 people are signed out of it at once' in words(page)
+    assert '3 open tickets stay in the queue' in words(page)
+    await do(page, 'archive')
+    assert 'Archived on' in words(page)
+    assert 'Kyocera' in words(page)  # and what is closed
+    assert 'Certificate warning' in words(page)
+    assert (await visitor(cast.ada).get('/client-portal/acme')).status == 403
+    assert 'Acme' not in words(await visitor(cast.mona).get('/msp/companies'))
+    assert 'Acme Dental Archived' in words(await visitor(cast.mona).get('/msp/companies?show=archived'))
+    assert (await visitor(cast.tess).get(f'/msp/tickets/{cast.printer.label}')).status == 200
+    await do(page, 'ask-restore')
+    await do(page, 'restore')
+    assert (await visitor(cast.ada).get('/client-portal/acme')).status == 200
+
+
+@pytest.mark.parametrize(
+    ('sort', 'first'), [('name', 'acme'), ('-name', 'bolt'), ('-open', 'acme'), ('-people', 'acme'), ('nonsense', 'acme')]
+)
+async def test_the_list_is_sorted_and_pages_on(visitor: Someone, cast: Cast, maintenance: str, sort: str, first: str) -> None:
+    more = [
+        {'id': uuid7(), 'tenant_id': cast.northwind.id, 'slug': f'b-many-{n:02}', 'name': f'B many {n:02}', 'created_at': datetime.now(UTC)}
+        for n in range(60)
+    ]  # fmt: skip
+    with psycopg.connect(maintenance) as connection:
+        casting.insert(connection, {'company': more})
+    one = await visitor(cast.mona).get(f'/msp/companies?sort={sort}')
+    two = await visitor(cast.mona).get(_link(one, 'Next'))
+    assert _rows(one)[0] == first
+    assert sorted(_rows(one) + _rows(two)) == sorted(['acme', 'bolt', *(row['slug'] for row in more)])
+    assert _rows(await visitor(cast.mona).get(_link(two, 'Previous'))) == _rows(one)
+
+
+# ---------- a person ----------
+
+
+async def test_mona_sees_all_of_mel_and_changes_it(visitor: Someone, cast: Cast) -> None:
+    mel = f'/msp/people/{cast.mel_bolt.user_id}'
+    page = await visitor(cast.mona).get(mel)
+    assert 'Acme Dental Client admin' in words(page)
+    assert 'Bolt Logistics Client user' in words(page)
+    await do(page, 'ask-edit')
+    await do(page, 'edit', name='Mel', phone='call me')
+    assert 'This does not look like a phone number.' in words(page)
+    assert 'value="call me"' in page.shown
+    await do(page, 'edit', name='Mel Duarte', phone='0151 23125 11')
+    assert '0151 23125 11' in words(page)
+    await do(page, 'ask-email')
+    await do(page, 'email', email='ada@acme.example')
+    assert f'href="/msp/people/{cast.ada.user_id}"' in page.shown
+    await do(page, 'ask-remove', key='bolt')
+    await do(page, 'remove', key='bolt')
+    assert 'Bolt Logistics Client user' not in words(page)
+    await do(page, 'add', company='bolt', role='ClientBilling')
+    assert 'Bolt Logistics Client billing' in words(page)
+    await do(page, 'ask-disable')
+    await do(page, 'disable')
+    assert 'Disabled since' in words(page)
+    assert (await visitor(cast.mel_bolt).get('/client-portal/bolt')).status == 303
+
+
+async def test_removing_the_only_admin_is_warned_of(visitor: Someone, cast: Cast) -> None:
+    page = await visitor(cast.mona).get(f'/msp/people/{cast.bea.user_id}')
+    await do(page, 'ask-remove', key='bolt')
+    assert 'Bea Lindqvist is the only client admin who can come in: Bolt Logistics' in words(page)
+
+
+async def test_whose_address_it_is_leads_to_them(visitor: Someone, cast: Cast) -> None:
+    page = await acme(visitor, cast.mona)
+    await do(page, 'add', name='Ada', email='ada@acme.example', role='ClientUser')
+    assert f'<a href="/msp/people/{cast.ada.user_id}">Open their page</a>' in page.shown
+
+
+async def test_staff_strangers_and_nobody_have_no_such_page(visitor: Someone, cast: Cast) -> None:
+    for who in (cast.tess.user_id, cast.cleo.user_id, 'nobody', '%00'):
+        assert (await visitor(cast.mona).get(f'/msp/people/{who}')).status == 404
+    page = await visitor(cast.tess).get(f'/msp/people/{cast.ugo.user_id}')
+    assert 'ugo@acme.example' in words(page)
+    island = next(i for i in page.islands if 'ugo@acme.example' in str(i.content))
+    assert 'data-act' not in str(island.content)
+    for act in ('disable', 'email', 'edit', 'remove', 'ask-edit', 'add', 'role', 'welcome'):
+        await page.send(
+            island,
+            {
+                'act': act,
+                'key': 'acme',
+                'values': {'email': 'x@y.example', 'role': 'ClientAdmin', 'company': 'bolt'},
+                'number': 1,
+            },
+        )
+    assert 'ugo@acme.example' in words(await visitor(cast.mona).get(f'/msp/people/{cast.ugo.user_id}'))
+    assert (await visitor(cast.ugo).get('/client-portal/acme')).status == 200
 
 
 # ---------- who may not ----------

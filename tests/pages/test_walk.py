@@ -26,6 +26,8 @@ def addresses(screen: Screen, who: Member, cast: Cast) -> dict[str, str]:
     """Addresses of a screen that leads to something of theirs, of somebody else's, and to nothing."""
     own = {'label': (cast.scanners if who.slug == 'bolt' else cast.oven if who.tenant_id == cast.southgate.id else cast.printer).label,
            'slug': 'bakery' if who.tenant_id == cast.southgate.id else 'acme', 'id': '00000000-0000-7000-8000-000000000000'}  # fmt: skip
+    if screen.path.startswith('/people/'):
+        own['id'] = str((cast.cleo if who.tenant_id == cast.southgate.id else cast.ugo).user_id)
     missing = {'label': 'T-999999', 'slug': 'nobody', 'id': '00000000-0000-7000-8000-000000000001'}
     return {
         kind: who.root + re.sub(r'\{(\w+)\}', lambda m: values[m[1]], screen.path)  # noqa: B023
@@ -174,7 +176,7 @@ async def test_every_word_is_translated(
             'select name from users', 'select name from company', 'select name from tenant', 'select short_name from tenant',
             'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select phone from tenant',
             'select phone_hours from tenant', 'select name from category', 'select coalesce(subject, kind) from mail_outbox',
-            'select name from file',
+            'select name from file', 'select body from company_note', 'select slug from company', 'select file_name from import_batch',
         ) for row in c.execute(query).fetchall() if row[0]}  # type: ignore[arg-type]  # fmt: skip
     data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {'English', 'Deutsch', 'Ctrl', 'K', 'Esc'}
     for screen in screens_of(who, settings):

@@ -34,6 +34,8 @@ def kind_words(kind: str) -> str:
         'welcome_again': _('Welcome to one more company'),
         'password_reset': _('A link to set a new password'),
         'many_failures': _('A warning: somebody tries to sign in'),
+        'email_changed': _('Their address has changed'),
+        'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)
 
 
@@ -194,7 +196,7 @@ class LetterPage:
             return Markup('<a class="plain" href="{}">{}</a>').format(self.here.url(path), words)
 
         facts = [
-            Fact(_('To'), to.name, note=to.email),
+            Fact(_('To'), to.name, note=letter.to_address or to.email),
             Fact(_('What'), kind_words(letter.kind)),
             Fact(_('State'), state_mark(letter), note=reason(letter)),
             Fact(_('Promised'), exact(letter.created_at)),

@@ -19,6 +19,7 @@ from portal.domain.people import User
 from portal.domain.team import STAFF_ROLES, add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.people import PersonRow
 
 
 def role_hint(role: str) -> str:
@@ -96,7 +97,7 @@ class Team:
 
     def _html(self) -> Markup:
         return render(
-            'staff/team.html', people=[(person, self._menu(person)) for person in self.people], columns=self._columns(),
+            'staff/team.html', people=[self._row(person) for person in self.people], columns=self._columns(),
             alone=len(self.people) < 2, role_options=role_options(), values=self.values, errors=self.errors, draft=self._draft,
             roles=[Row(option.label, note=option.hint) for option in role_options()],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
@@ -110,18 +111,30 @@ class Team:
     def _columns() -> list[Column]:
         return [Column(_('Person')), Column(_('Role')), Column(_('State')), Column(_('Actions'), unseen=True)]
 
-    def _menu(self, person: Colleague) -> list[MenuItem]:
+    def _row(self, person: Colleague) -> PersonRow:
+        return PersonRow(
+            person.id,
+            person.name,
+            person.email,
+            person.role_words,
+            person.state,
+            menu=self._menu(person),
+            msp=True,
+            note=_('You'),
+        )
+
+    def _menu(self, person: Colleague) -> tuple[MenuItem, ...]:
         """Nothing for oneself: that takes another admin."""
         if person.id == self.by.user_id:
-            return []
+            return ()
         role = MenuItem(_('Change the role'), act='ask-role', icon='user-round-check')
         if not person.active:
-            return [role, MenuItem(_('Enable'), act='ask-enable', icon='rotate-ccw', divided=True)]
-        return [
+            return role, MenuItem(_('Enable'), act='ask-enable', icon='rotate-ccw', divided=True)
+        return (
             role,
             MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
             MenuItem(_('Disable'), act='ask-disable', icon='circle-slash', danger=True, divided=True),
-        ]
+        )
 
     # ---------- what is done ----------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from markupsafe import Markup
@@ -15,28 +15,41 @@ from portal import links
 from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, Fact, MenuItem, Option, Row
-from portal.domain.access import BUILT_IN, Permission, Role, UserType, role_label
+from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone, Text
+from portal.domain.access import Permission, Principal, Role, role_label
 from portal.domain.base import NotFound, Wrong
-from portal.domain.people import Company, Membership, User, add_person, change_role, company_by_slug, end_membership, send_welcome
+from portal.domain.companies import archive_company, restore_company
+from portal.domain.people import (
+    Company,
+    CompanyNote,
+    Membership,
+    User,
+    add_person,
+    change_role,
+    company_by_slug,
+    end_membership,
+    send_welcome,
+)
 from portal.domain.tickets import Counts, Listing, Visibility, Where, counts, listing
 from portal.domain.tickets.lists import COUNT_MOST
-from portal.i18n import _, _m, _mn, _n, capped, day, spelled
+from portal.i18n import _, _m, _mn, _n, capped, day, spelled, when
+from portal.markdown import to_text
 from portal.pages.screens import Here
-from portal.pages.shared.tickets import turn_mark
+from portal.pages.shared.people import (
+    CLIENT_ROLES,
+    PersonRow,
+    Presence,
+    phone_link,
+    presence,
+    role_options,
+    state_of,
+    with_link,
+)
+from portal.pages.shared.tickets import first_name, turn_mark
 from portal.pages.staff.companies.directory import is_slug
 from portal.pages.staff.companies.room import Room
 
-TICKETS = 8
-CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
-
-
-def role_hint(role: str) -> str:
-    return {
-        'ClientUser': _('Own tickets and those in copy'),
-        'ClientBilling': _('The same, and everything about money'),
-        'ClientAdmin': _('All tickets of the company, and money'),
-    }.get(role, '')
+TICKETS, LATELY, ALL = 8, 5, 50
 
 
 def exactly(n: int) -> str:
@@ -49,10 +62,6 @@ def in_words(n: int) -> str:
     return spelled(n) if n < COUNT_MOST else exactly(n)
 
 
-def role_options() -> list[Option]:
-    return [Option(role, role_label(role), role_hint(role)) for role in CLIENT_ROLES]
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody of the company, ready to be shown."""
@@ -62,7 +71,8 @@ class Person:
     email: str
     role: str  # a built-in one, or '' for one of the tenant's own
     role_words: str
-    since: Any
+    disabled_at: datetime | None
+    presence: Presence
 
 
 async def _people(db: AsyncSession, company: Company) -> list[Person]:
@@ -70,13 +80,16 @@ async def _people(db: AsyncSession, company: Company) -> list[Person]:
         select(User, Membership, Role.name)
         .join(Membership, col(Membership.user_id) == User.id)
         .outerjoin(Role, col(Role.id) == Membership.role_id)
-        .where(Membership.company_id == company.id, col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
-        .order_by(sql.lower(User.name), col(User.id))
+        .where(Membership.company_id == company.id, col(Membership.ended_at).is_(None))
+        .order_by(col(User.disabled_at).is_not(None), sql.lower(User.name), col(User.id))
     )
+    rows = list(await db.exec(asked))
+    here = await presence(db, [user.id for user, _m, _own in rows])
     return [
-        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '', m.created_at)
-        for user, m, own in await db.exec(asked)
-    ]
+        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '', user.disabled_at,
+               here.get(user.id, Presence()))
+        for user, m, own in rows
+    ]  # fmt: skip
 
 
 class CompanyPage:
@@ -85,7 +98,7 @@ class CompanyPage:
         if not is_slug(self.slug):
             raise NotFound
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, Text] = {}
         self.values = self._nothing_typed()
 
     @staticmethod
@@ -95,8 +108,11 @@ class CompanyPage:
     async def build(self) -> None:
         await self._read()
         self.here.title(self.company.name)
-        if self.here.visit.may(Permission.TICKETS_OPEN) and self.people:
-            self.here.set_primary(Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus'))
+        if self.company.slug != self.slug:  # an address it had before
+            self.slug = self.company.slug
+            self.here.path = f'/companies/{self.slug}'
+            self.here.address(replace=True)
+        self._show_primary()
         self.island = self.here.island(self._html(), self._act)
         if self.manages:
             await Room(self.here, self.slug).build()
@@ -106,12 +122,24 @@ class CompanyPage:
                 self.asking = self.here.island(Markup(''), self._act)
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}', f'tickets:{self.company.id}')
 
+    def _show_primary(self) -> None:
+        may = self.here.visit.may(Permission.TICKETS_OPEN) and self.people and not self.company.archived_at
+        new = Primary(_('New ticket'), href=self.here.url('/tickets/new', company=self.slug), icon='plus')
+        self.here.set_primary(new if may else None)
+
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             self.company = await company_by_slug(db, self.slug)
             self.people = await _people(db, self.company)
             self.counts: Counts = await counts(db, self.by.user_id, staff=True, company_id=self.company.id)
-            self.tickets: Listing = await listing(db, Where(group='open', company_id=self.company.id, sort='turn'), most=TICKETS)
+            archived = self.company.archived_at is not None
+            some = Where(group='all' if archived else 'open', company_id=self.company.id, sort='-changed' if archived else 'turn')
+            self.tickets: Listing = await listing(db, some, most=ALL if archived else TICKETS)
+            self.lately: Listing = await listing(db, Where(group='all', company_id=self.company.id), most=LATELY)
+            self.note = await db.get(CompanyNote, self.company.id)
+            ids = {self.company.manager_id, self.note.author_id if self.note else None} - {None}
+            found = await db.exec(select(User.id, User.name).where(col(User.id).in_(ids))) if ids else ()
+            self.names: dict[UUID, str] = dict(list(found))
 
     async def _again(self) -> None:
         await self._read()
@@ -122,8 +150,11 @@ class CompanyPage:
     def _html(self) -> Markup:
         here, n = self.here, self.counts
         return render(
-            'staff/company.html', here=here, company=self.company, statement=self._statement(), counts=n, tickets=self._tickets(),
-            people=[(person, self._menu(person)) for person in self.people], columns=self._columns(), manages=self.manages,
+            'staff/company.html', here=here, company=self.company, head=self._head(), head_actions=self._head_actions(),
+            restore=Action(_('Bring it back'), act='ask-restore') if self.manages else None, statement=self._statement(), counts=n,
+            tickets=self._tickets(), lately=[] if self.company.archived_at else self._lately(), note=self._note(),
+            note_by=self._note_by(), reach=self._reach(), manager=self._manager(),
+            people=[self._row(person) for person in self.people], columns=self._columns(), manages=self.manages,
             open_words=_('{n} open', n=exactly(n.open)),
             ours_words=_n('{count} waits for us', '{count} wait for us', n.theirs, count=exactly(n.theirs)),
             all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
@@ -131,6 +162,60 @@ class CompanyPage:
             errors=self.errors, draft=self._draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
+
+    def _head(self) -> str:
+        parts = [' '.join(filter(None, (self.company.postal_code, self.company.city)))]
+        return ' · '.join(filter(None, [*parts, _('In the portal since {day}', day=day(self.company.created_at, year=True))]))
+
+    def _head_actions(self) -> list[Action]:
+        if not self.manages:
+            return []
+        edit = Action(_('Edit'), href=self.here.url(f'/companies/{self.slug}/edit'), icon='pencil')
+        return (
+            [edit] if self.company.archived_at else [edit, Action(_('Archive'), act='ask-archive', kind='quiet', icon='archive')]
+        )
+
+    def _note(self) -> Markup | None:
+        return Markup('<p class="pre-line">{}</p>').format(self.note.body) if self.note else None
+
+    def _note_by(self) -> str:
+        if not self.note:
+            return ''
+        return _('{name}, {day}', name=self.names.get(self.note.author_id, ''), day=day(self.note.changed_at))
+
+    def _manager(self) -> Someone | None:
+        name = self.names.get(self.company.manager_id) if self.company.manager_id else None
+        return Someone(name, msp=True) if name else None
+
+    def _reach(self) -> list[Fact]:
+        c, facts = self.company, list[Fact]()
+        if c.phone:
+            facts.append(Fact(_('Phone'), phone_link(c.phone)))
+        if c.website:
+            words = c.website.partition('://')[2].rstrip('/')
+            facts.append(
+                Fact(
+                    _('Website'),
+                    Markup('<a class="plain" href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(
+                        c.website, words
+                    ),
+                )
+            )
+        place = [c.street, ' '.join(filter(None, (c.postal_code, c.city))), c.country]
+        if any(place):
+            facts.append(Fact(_('Address'), Markup('<br>').join(part for part in place if part)))
+        return facts
+
+    def _lately(self) -> list[Row]:
+        return [
+            Row(
+                _m('<b>{name}</b> in <a class="plain" href="{href}">T-{number}</a>: {words}', name=first_name(r.last_by or r.requester),
+                   href=self.here.url(f'/tickets/T-{r.number}'), number=r.number,
+                   words=_('a private ticket') if r.visibility is Visibility.PRIVATE else to_text(r.last_word or r.subject, 110)),
+                lead=when(r.changed_at),
+            )
+            for r in self.lately.rows
+        ]  # fmt: skip
 
     @property
     def _draft(self) -> str:
@@ -167,23 +252,28 @@ class CompanyPage:
         ]  # fmt: skip
 
     def _columns(self) -> list[Column]:
-        columns = [Column(_('Person')), Column(_('Role')), Column(_('Since'), right=True)]
+        columns = [Column(_('Person')), Column(_('Role')), Column(_('Last here'))]
         return [*columns, Column(_('Actions'), unseen=True)] if self.manages else columns
 
-    def _menu(self, person: Person) -> list[MenuItem]:
-        return [
+    def _row(self, person: Person) -> PersonRow:
+        return PersonRow(
+            person.id, person.name, person.email, person.role_words, state_of(person.disabled_at, person.presence),
+            menu=self._menu(person) if self.manages else (), href=self.here.url(f'/people/{person.id}'),
+        )  # fmt: skip
+
+    def _menu(self, person: Person) -> tuple[MenuItem, ...]:
+        welcome = MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail')
+        return (
             MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
-            MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
+            *(() if person.disabled_at or self.company.archived_at else (welcome,)),
             MenuItem(_('Remove from {company}', company=self.company.name), act='ask-remove', icon='circle-minus', danger=True,
                      divided=True),
-        ]  # fmt: skip
+        )  # fmt: skip
 
     def _facts(self) -> list[Fact]:
-        facts = [Fact(_('In the portal'), _('since {day}', day=day(self.company.created_at, year=True)))]
-        if self.company.archived_at:
-            facts.append(Fact(_('Archived'), day(self.company.archived_at, year=True)))
+        facts = [Fact(_('Short name'), self.company.slug)]
         if self.company.outside_ref:
-            facts.append(Fact(_('Elsewhere'), self.company.outside_ref))
+            facts.append(Fact(_('Reference'), self.company.outside_ref))
         return facts
 
     def _portal_href(self) -> str:
@@ -199,6 +289,14 @@ class CompanyPage:
                 await self._add(act)
             case 'ask-role' | 'ask-remove':
                 self._ask(act.name, self._person(act))
+            case 'ask-archive' | 'ask-restore':
+                self._ask_company(act.name)
+            case 'archive':
+                await self._change_company(archive_company)
+                self.here.say(_('{company} is archived.', company=self.company.name))
+            case 'restore':
+                await self._change_company(restore_company)
+                self.here.say(_('{company} is back.', company=self.company.name))
             case 'welcome':
                 person = self._person(act)
                 await self._change(person, lambda db, company: send_welcome(db, self.by, company, person.id))
@@ -220,9 +318,11 @@ class CompanyPage:
         try:
             async with self.here.visit.work() as db:
                 company = await company_by_slug(db, self.slug)
-                person = await add_person(db, self.by, company, **self.values)
+                person = await add_person(
+                    db, self.by, company, name=self.values['name'], email=self.values['email'], role=self.values['role']
+                )
         except Wrong as wrong:
-            self.errors = wrong.fields
+            self.errors = with_link(wrong, self.here)
             self.island.set(self._html())
             return
         self.values = self._nothing_typed()
@@ -251,9 +351,33 @@ class CompanyPage:
             title = _('Remove {name} from {company}?', name=person.name, company=self.company.name)
         self.asking.set(render(
             'staff/about_person.html', about=about, person=person, company=self.company, title=title, actions=[keep, does],
-            role_options=role_options(), role=role or person.role, error=error,
+            role_options=role_options(), role=role or person.role, error=error, alone=self._only_admin(person),
         ))  # fmt: skip
         self.dialog.open()
+
+    def _only_admin(self, person: Person) -> bool:
+        admins = {p.id for p in self.people if p.role == 'ClientAdmin' and not p.disabled_at}
+        return admins == {person.id}
+
+    def _ask_company(self, about: str) -> None:
+        self.by.need(Permission.COMPANIES_MANAGE)
+        name = self.company.name
+        does, title = {
+            'ask-archive': (Action(_('Archive {company}', company=name), act='archive', kind='danger'), _('Archive {company}?', company=name)),
+            'ask-restore': (Action(_('Bring {company} back', company=name), act='restore', kind='primary'), _('Bring {company} back?', company=name)),
+        }[about]  # fmt: skip
+        self.asking.set(render(
+            'staff/about_company.html', about=about, title=title, actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
+            people=sum(not person.disabled_at for person in self.people), open=self.counts.open,
+        ))  # fmt: skip
+        self.dialog.open()
+
+    async def _change_company(self, verb: Callable[[AsyncSession, Principal, UUID], Awaitable[None]]) -> None:
+        async with self.here.visit.work() as db:
+            await verb(db, self.by, self.company.id)
+        self.dialog.close()
+        await self._again()
+        self._show_primary()
 
     async def _change_role(self, act: Act) -> None:
         person, role = self._person(act), act.text('role')

@@ -1,0 +1,96 @@
+"""Lists of people, on the pages of a company and of the team, and what is asked about one of them."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from markupsafe import Markup
+from sqlalchemy import func as sql
+from sqlalchemy import literal
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.components.render import macro
+from portal.components.values import MenuItem, Option, Text
+from portal.domain.access import BUILT_IN, UserType, role_label
+from portal.domain.base import Wrong
+from portal.domain.people import Taken
+from portal.i18n import _, when
+from portal.pages.screens import Here
+
+CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """A line of such a list, ready to be shown."""
+
+    id: UUID
+    name: str
+    email: str
+    role: str
+    state: Text
+    menu: tuple[MenuItem, ...] = ()
+    href: str = ''
+    msp: bool = False
+    note: str = ''  # in place of a menu
+
+
+def role_hint(role: str) -> str:
+    return {
+        'ClientUser': _('Own tickets and those in copy'),
+        'ClientBilling': _('The same, and everything about money'),
+        'ClientAdmin': _('All tickets of the company, and money'),
+    }.get(role, '')
+
+
+def role_options() -> list[Option]:
+    return [Option(role, role_label(role), role_hint(role)) for role in CLIENT_ROLES]
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When somebody was here last, as far as it is remembered, and whether they ever chose a password."""
+
+    seen_at: datetime | None = None
+    has_password: bool = False
+
+
+async def presence(db: AsyncSession, people: list[UUID]) -> dict[UUID, Presence]:
+    """Of clients, by id."""
+    asked = sql.app.presence(literal(people, ARRAY(PG_UUID(as_uuid=True)))).table_valued('user_id', 'seen_at', 'has_password')
+    return {
+        row[0]: Presence(row[1], row[2]) for row in await db.exec(select(asked.c.user_id, asked.c.seen_at, asked.c.has_password))
+    }
+
+
+def state_of(disabled_at: datetime | None, here: Presence) -> Markup:
+    """Whether somebody can come in, and when they did last."""
+    mark = macro('state')
+    if disabled_at:
+        return mark(_('Disabled'), icon_name='circle-slash')
+    if here.seen_at:
+        return Markup('<span class="faint">{}</span>').format(
+            macro('moment')(here.seen_at, _('Here {when}', when=when(here.seen_at)))
+        )
+    if here.has_password:
+        return Markup('<span class="faint">{}</span>').format(_('Not here lately'))
+    return mark(_('Not come in yet'), icon_name='circle-dashed')
+
+
+def phone_link(phone: str) -> Markup:
+    """To be called with a click; an extension is for people."""
+    number = re.sub(r'[^\d+]', '', re.split(r'[a-zA-Z]', phone)[0])
+    return Markup('<a class="plain" href="tel:{}">{}</a>').format(number, phone)
+
+
+def with_link(wrong: Wrong, here: Here) -> dict[str, Text]:
+    """The words for each field; where an address is somebody's already, with the way to them."""
+    fields: dict[str, Text] = dict(wrong.fields)
+    if isinstance(wrong, Taken):
+        way = Markup('<a href="{}">{}</a>').format(here.url(f'/people/{wrong.person_id}'), _('Open their page'))
+        fields['email'] = Markup('{} {}').format(wrong.fields['email'], way)
+    return fields
