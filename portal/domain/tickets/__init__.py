@@ -16,10 +16,11 @@ from portal.domain.tickets.model import (
 )
 from portal.domain.tickets.opening import add_participants, open_ticket
 from portal.domain.tickets.replying import note, reply
+from portal.domain.tickets.waiting import change_due, mark_all_read, mark_unread
 from portal.domain.tickets.working import assign, change_category, change_priority, change_status, close, reopen, take
 
 __all__ = [
     'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Participant', 'Priority', 'Row', 'Status',
-    'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority', 'change_status', 'close',
-    'conversation', 'counts', 'listing', 'note', 'open_ticket', 'reopen', 'reply', 'take', 'ticket_by_number', 'turn_of',
+    'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_due',
+    'change_priority', 'change_status', 'close', 'conversation', 'counts', 'listing', 'mark_all_read', 'mark_unread', 'note', 'open_ticket', 'reopen', 'reply', 'take', 'ticket_by_number', 'turn_of',
 ]  # fmt: skip
