@@ -64,7 +64,17 @@ BUILT_IN: dict[str, BuiltIn] = {
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
         L_('MSP admin'),
-        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.TENANT_MANAGE, P.DESK_TEAM, P.MONEY_SEE, P.MAIL_READ},
+        _STAFF
+        | {
+            P.TICKETS_WORK,
+            P.TICKETS_CLOSE,
+            P.COMPANIES_MANAGE,
+            P.STAFF_MANAGE,
+            P.TENANT_MANAGE,
+            P.DESK_TEAM,
+            P.MONEY_SEE,
+            P.MAIL_READ,
+        },
     ),
 }
 

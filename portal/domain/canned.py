@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
-from portal.i18n import LANGUAGES, L_, _
+from portal.i18n import L_, LANGUAGES, _
 
 TITLE_MOST, BODY_MOST = 80, 10_000  # characters
 MOST = 500  # of one's own and the team's together

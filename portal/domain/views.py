@@ -27,7 +27,9 @@ class SavedView(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint('tenant_id', 'id'),
         ForeignKeyConstraint(['tenant_id', 'owner_id'], ['users.tenant_id', 'users.id']),
-        Index('saved_view_own', 'tenant_id', 'owner_id', text('lower(name)'), unique=True, postgresql_where=text('NOT is_shared')),
+        Index(
+            'saved_view_own', 'tenant_id', 'owner_id', text('lower(name)'), unique=True, postgresql_where=text('NOT is_shared')
+        ),
         Index('saved_view_shared', 'tenant_id', text('lower(name)'), unique=True, postgresql_where=text('is_shared')),
     )
     id: UUID = Field(default_factory=uuid7, primary_key=True)

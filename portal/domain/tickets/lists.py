@@ -81,6 +81,7 @@ class Where:
     requester_id: UUID | tuple[UUID, ...] | None = None
     assignee_id: UUID | tuple[UUID, ...] | None = None
     category_id: UUID | tuple[UUID, ...] | None = None
+    number: int | tuple[int, ...] | None = None
     unassigned: bool = False  # beside assignees: one of them, or nobody
     unread: bool = False  # for whoever asks
     due: bool = False  # has a day until which it is to be done
@@ -178,7 +179,7 @@ def _count(query: Select[Any]) -> Any:
 
 
 #: What may be asked for of a column; in the statement it is a parameter of the same name, and `name*` one of several.
-_ASKED: tuple[str, ...] = ('status', 'priority', 'company_id', 'requester_id', 'assignee_id', 'category_id')
+_ASKED: tuple[str, ...] = ('status', 'priority', 'company_id', 'requester_id', 'assignee_id', 'category_id', 'number')
 _FLAGS: tuple[str, ...] = ('unassigned', 'unread', 'due')
 
 
@@ -342,9 +343,7 @@ class Counts:
     due: int = 0  # today or before
 
 
-async def counts(
-    db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | None = None, today: date | None = None
-) -> Counts:
+async def counts(db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | None = None, today: date | None = None) -> Counts:
     """Of what the one who asks may see; `company_id` narrows it for staff. `today`: by which day something is due."""
     statement = _counting(staff, company_id is not None, today is not None)
     values = {'requester_id': me, 'assignee_id': me, 'company_id': company_id, 'today': today}

@@ -12,7 +12,7 @@ from portal.settings import Settings
 from portal.visit import Visit
 
 PLACES = (
-    Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours'),
+    Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours', counts=L_('with us')),
     Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
     Place('team', L_('Team'), '/team', 'users', Permission.STAFF_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
@@ -29,7 +29,8 @@ def spec(portal: Settings) -> SideSpec:
 
 
 async def _numbers(db: Any, visit: Visit) -> dict[str, int]:
-    return {'ours': (await counts(db, visit.by.user_id, staff=True)).theirs}
+    numbers = await counts(db, visit.by.user_id, staff=True)
+    return {'ours': numbers.theirs, 'unread': numbers.unread}
 
 
 def _topics(visit: Visit) -> tuple[str, ...]:
