@@ -147,6 +147,8 @@ PER_MACRO = {
     'composer': {'rows': 2},
     'markdown': {'rows': 2},
     'suggest': {'items': [values.Row(HOSTILE, HOSTILE, HOSTILE, HOSTILE)]},
+    'bulk': {'menus': [(HOSTILE, HOSTILE, [values.MenuItem(HOSTILE, act=HOSTILE)])]},
+    'progress': {'value': 3, 'most': 5},
     'banner': {'action': values.Action(HOSTILE, act=HOSTILE)},
 }
 

@@ -118,7 +118,7 @@ class Queue(TicketList):
     def _more(self) -> dict[str, Any]:
         numbers = {number for number, _group in self.shown}
         return {
-            'works': self.works, 'picked': self.picked, 'all_picked': bool(numbers) and numbers <= self.picked,
+            'works': self.works, 'picked': {f'T-{number}' for number in self.picked}, 'all_picked': bool(numbers) and numbers <= self.picked,
         }  # fmt: skip
 
     def _picking(self) -> Markup:
