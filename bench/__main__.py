@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 
-from bench import browser, data, database, pages, start
+from bench import browser, crowd, data, database, pages, start, writing
 from bench.measure import Line, table
 from bench.serve import serving
 from portal.db import server
 from tests.browser.conftest import free_port
 
-PARTS = ('database', 'pages', 'browser', 'start')
+PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'start')
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     times = 15 if options.quick else 60
     running = server.open_cluster(data.settings())
     try:
-        found = asyncio.run(_measure(running, {options.only} if options.only else set(PARTS), times))
+        found = asyncio.run(_measure(running, {options.only} if options.only else set(PARTS), times, quick=options.quick))
     finally:
         running.stop()
     load = ', '.join(f'{n:.1f}' for n in os.getloadavg())
@@ -35,17 +35,21 @@ def main() -> None:
     sys.exit(0)
 
 
-async def _measure(running: server.Cluster, parts: set[str], times: int) -> list[Line]:
+async def _measure(running: server.Cluster, parts: set[str], times: int, *, quick: bool) -> list[Line]:
     people = await asyncio.to_thread(data.ready, running)
     found: list[Line] = []
     if 'database' in parts:
         found += await database.lines(running, people, times)
-    if parts & {'pages', 'browser'}:
+    if 'writing' in parts:
+        found += await writing.lines(running, people, times)
+    if parts & {'pages', 'browser', 'crowd'}:
         number = await database.a_number(running, people)
+        everybody = await asyncio.to_thread(data.crowd, running)
         with serving(free_port()) as served:
             todo: dict[str, Callable[[], Awaitable[list[Line]]]] = {
                 'pages': lambda: pages.lines(served, people, times, number),
                 'browser': lambda: browser.lines(served, people, times),
+                'crowd': lambda: crowd.lines(served, people, everybody, running.admin() or '', quick=quick),
             }
             for name, measure in todo.items():
                 if name in parts:

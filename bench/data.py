@@ -20,6 +20,7 @@ TENANT, BIG, SMALL = 'Bench MSP 1', 'company-1', 'company-2'
 COMMON, RARE = 'printer', 'zebra'  # in 1 of 12 subjects; in 1 of 10,000
 SCALE = {'tenants': 50, 'companies': 200, 'tickets': 1_000_000, 'of_tenant': 100_000, 'of_big': 5_000, 'of_small': 5}
 #: Name of the account, and the company in whose portal they are.
+CROWD = [(f'staff{n}', None) for n in range(2, 11)] + [(f'c1p{n}', BIG) for n in range(40)]
 PEOPLE = {'big': ('c1p0', BIG), 'small': ('c2p0', SMALL), 'user': ('c1p5', BIG), 'staff': ('staff1', None)}
 
 
@@ -63,6 +64,12 @@ def ready(running: server.Cluster) -> dict[str, Someone]:
         stamp.write_text(made_with)
     with psycopg.connect(running.admin() or '', autocommit=True) as db:
         return {key: _sign_in(db, key, *who) for key, who in PEOPLE.items()}
+
+
+def crowd(running: server.Cluster) -> list[Someone]:
+    """Staff and clients of the big company, signed in: 49 people."""
+    with psycopg.connect(running.admin() or '', autocommit=True) as db:
+        return [_sign_in(db, login, login, slug) for login, slug in CROWD]
 
 
 def _hash() -> str:

@@ -21,21 +21,24 @@ class Open:
     """A page as its browser holds it: loaded, and with its socket."""
 
     def __init__(self, html: str, socket: Any) -> None:
-        self.client, self.elements, self.socket = _client_of(html), _elements_of(html), socket
+        self.client, self.elements, self.socket, self.html = _client_of(html), _elements_of(html), socket, html
         self.number = 0
 
     async def go(self, path: str) -> None:
         """Follow a link in the frame, until the server says that the screen has arrived."""
+        await self.send_go(path)
+        async with asyncio.timeout(10):
+            while 'arrived' not in (said := await self.socket.recv()):
+                if said == '2':
+                    await self.socket.send('3')  # or the server takes the page for dead
+
+    async def send_go(self, path: str) -> None:
         self.number += 1
         stage, events = next((id_, e['events']) for id_, e in self.elements.items() if e['tag'] == 'nicegui-stage')
         listener = next(event['listener_id'] for event in events if event['type'] == 'go')
         message = {'id': int(stage), 'client_id': self.client, 'listener_id': listener,
                    'args': [json.dumps({'path': path, 'number': self.number})]}  # fmt: skip
         await self.socket.send('42' + json.dumps(['event', message]))
-        async with asyncio.timeout(10):
-            while 'arrived' not in (said := await self.socket.recv()):
-                if said == '2':
-                    await self.socket.send('3')  # or the server takes the page for dead
 
 
 async def opened(served: Served, http: httpx.AsyncClient, who: Someone, path: str) -> Open:

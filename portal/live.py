@@ -2,12 +2,16 @@
 
 Notifications carry ids only; whoever is woken reads anew as its own principal. A subscription belongs to a screen and ends
 with it, not with the browser's tab.
+
+What pages read by themselves stands behind what people do: few of them read at a time, so that connections are left for
+clicks, and what several pages of one person need is read once (`together`).
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
 
 import psycopg
 from nicegui import Client, background_tasks, ui
@@ -18,14 +22,42 @@ from portal.visit import unasked, visit_of
 
 log = logging.getLogger('portal.live')
 Wake = Callable[[], Awaitable[None]]
+T = TypeVar('T')
+AT_ONCE = 3  # pages that read by themselves; fewer than a pool has connections
 _screens: dict[str, set['Subscription']] = defaultdict(set)
+_turns: dict[bool, asyncio.Semaphore] = {}
+_waiting: dict[Hashable, asyncio.Task[Any]] = {}
+
+
+def turn(*, patient: bool = False) -> asyncio.Semaphore:
+    """Whose turn it is to read. The patient ones (the frame with its counts) come one at a time, and never before the others."""
+    if patient not in _turns:
+        _turns[patient] = asyncio.Semaphore(1 if patient else AT_ONCE)
+    return _turns[patient]
+
+
+async def together(key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+    """One reading for everyone who asks for the same `key` before it has begun."""
+    if key not in _waiting:
+
+        async def one() -> T:
+            async with turn(patient=True):
+                del _waiting[key]
+                return await read()
+
+        _waiting[key] = asyncio.create_task(one(), name='reading together')
+    return await asyncio.shield(_waiting[key])
 
 
 class Subscription:
-    """Calls `wake` when something about a topic was committed, until it is closed. A burst becomes one reading."""
+    """Calls `wake` when something about a topic was committed, until it is closed. A burst becomes one reading.
 
-    def __init__(self, place: ui.element, wake: Wake, *topics: str) -> None:
+    `pause`: seconds to wait for more before reading. `patient`: `wake` waits for its own turn (by `together`).
+    """
+
+    def __init__(self, place: ui.element, wake: Wake, *topics: str, pause: float = 0, patient: bool = False) -> None:
         self.place, self.wake, self.topics, self.due, self.again = place, wake, topics, False, False
+        self.pause, self.patient = pause, patient
         for topic in topics:
             _screens[topic].add(self)
 
@@ -42,8 +74,14 @@ class Subscription:
             i18n.speak(owner.by.voice)
         try:
             while not self.place.is_deleted:
+                if self.pause:
+                    await asyncio.sleep(self.pause)
                 self.again = False
-                await self.wake()
+                if self.patient:
+                    await self.wake()
+                else:
+                    async with turn():
+                        await self.wake()
                 if not self.again:
                     break
         finally:

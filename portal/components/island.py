@@ -105,6 +105,12 @@ class Island(Element, component='static/js/island.js'):
         self._props['html'] = str(html)
         self.update()
 
+    def add(self, html: Markup, piece: Markup) -> None:
+        """Shows `html`: what it shows already, with `piece` at the end of the element that carries `data-grows`. Sends the piece."""
+        self._content = _markup(html).encode()
+        self._props.pop('html', None)
+        self.run_method('add', str(_markup(piece)))
+
     def adopt(self) -> None:
         """The page already carries the content (see `static_html`): do not send it a second time."""
         self._props.pop('html', None)

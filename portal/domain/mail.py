@@ -1,7 +1,7 @@
 """The outbox: letters promised in a transaction, written and sent by a job afterwards."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -63,14 +63,19 @@ async def promise(db: AsyncSession, letters: Sequence[Letter]) -> None:
     """In this transaction; sent after it, or never if it is rolled back."""
     db.add_all(letters)
     await db.flush()
-    for letter in letters:
-        await later(db, 'send_letter', letter=str(letter.id))
+    await _later(db, 'send_letter', [{'letter': str(letter.id)} for letter in letters])
 
 
 async def later(db: AsyncSession, task: str, **arguments: str) -> None:
     """Promise a job in this transaction. Its tenant is written by the database, not by us."""
+    await _later(db, task, [arguments])
+
+
+async def _later(db: AsyncSession, task: str, each: Sequence[Mapping[str, str]]) -> None:
     connection = await db.connection()
-    await connection.exec_driver_sql('select app.later(%s, %s::jsonb)', (task, json.dumps(arguments)))
+    await connection.exec_driver_sql(
+        'select app.later(%s, job) from jsonb_array_elements(%s::jsonb) job', (task, json.dumps([dict(one) for one in each]))
+    )
 
 
 async def letters(db: AsyncSession, *, before: UUID | None = None, most: int = 50) -> list[Letter]:

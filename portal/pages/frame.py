@@ -20,9 +20,11 @@ from portal.domain import notifications
 from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n, capped
-from portal.live import Subscription
+from portal.live import Subscription, together
 from portal.pages.screens import Screen, Screens, reference
 from portal.visit import Visit, theme, visit
+
+PAUSE = 0.3  # seconds that a frame waits for more to change, before it counts anew
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Page:
         request = self.client.request
         self._head()
         try:
-            await self._read()
+            self.numbers, self.bell = await self._read()
         except SignedOut:
             await leave(self.client, over(self.client))
             return
@@ -100,13 +102,8 @@ class Page:
         self.is_drawn = True
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
-        subscription = Subscription(
-            self.root,
-            self._woken,
-            f'bell:{self.visit.by.user_id}',
-            f'unread:{self.visit.by.user_id}',
-            *self.spec.topics(self.visit),
-        )
+        topics = (f'bell:{self.visit.by.user_id}', f'unread:{self.visit.by.user_id}', *self.spec.topics(self.visit))
+        subscription = Subscription(self.root, self._woken, *topics, pause=PAUSE, patient=True)
         self.client.on_delete(subscription.close)
         self.client.on_connect(lambda: forget_html(self.client))
 
@@ -121,20 +118,22 @@ class Page:
             f'<script src="{assets.url("app.js")}" defer></script>' + (f'<style>{accent}</style>' if accent else '')
         )
 
-    async def _read(self) -> None:
+    async def _read(self) -> tuple[dict[str, int], notifications.Bell]:
         async with self.visit.work() as db:
-            self.numbers = await self.spec.counts(db, self.visit)
-            self.bell = await notifications.bell(db, self.visit.by)
+            return await self.spec.counts(db, self.visit), await notifications.bell(db, self.visit.by)
 
     async def _woken(self) -> None:
+        before = self.numbers, self.bell
+        company = self.visit.by.company
         try:
-            await self._read()
+            self.numbers, self.bell = await together((self.visit.token, company and company.id), self._read)
         except SignedOut:
             return await leave(self.client, over(self.client))
         except Exception as e:
             reference(e, 'frame')
             return None
-        self._refresh()
+        if (self.numbers, self.bell) != before:
+            self._refresh()
 
     def _moved(self, screen: Screen | None) -> None:
         self.current = screen.key if screen else None

@@ -25,6 +25,8 @@ TEMPLATE = render.environment.from_string("""
   {{ ui.field('secret', 'Password', 'password') }}{{ ui.button('Send', 'primary', type='submit') }}
 </form>
 {{ ui.search_box('Search', act='search', wait=20, id='search') }}
+<div id="lines" data-grows>{% for line in lines %}<p data-key="{{ line }}">{{ line }}</p>{% endfor %}</div>
+{{ ui.button('Grow', act='grow', attrs={'id': 'growing'}) }}{{ ui.button('Shrink', act='shrink', attrs={'id': 'shrinking'}) }}
 <div id="hostile">{{ hostile }}</div>
 """)
 
@@ -34,15 +36,24 @@ class Page:
 
     def __init__(self) -> None:
         self.count, self.error = 0, ''
+        self.lines: list[str] = []
         self.island = Island(self.html(), self.act)
 
     def html(self) -> Markup:
         menu = gallery._sample()['menu']
         hostile = '{{ constructor.constructor("window.hacked = 1")() }}<script>window.hacked = 1</script>'
-        return Markup(TEMPLATE.render(count=self.count, error=self.error, menu=menu, hostile=hostile))
+        return Markup(TEMPLATE.render(lines=self.lines, count=self.count, error=self.error, menu=menu, hostile=hostile))
 
     async def act(self, act: Act) -> None:
         told.append({'name': act.name, 'key': act.key, 'values': dict(act.values)})
+        if act.name == 'grow':
+            self.lines.append(f'line {len(self.lines)}')
+            piece = Markup('<p data-key="{0}">{0}</p>').format(self.lines[-1])
+            self.island.add(self.html(), piece)
+            return self.island.add(self.html(), piece)  # a second time changes nothing
+        if act.name == 'shrink':
+            self.lines.clear()
+            return self.island.set(self.html())
         if act.name == 'fail':
             raise RuntimeError('meant')
         if act.name == 'send':

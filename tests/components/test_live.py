@@ -170,3 +170,17 @@ async def test_the_keyboard_finds_the_search_and_the_theme_is_shown_at_once(page
     await page.click('#person-menu [value=dark]')
     await expect(page.locator('html')).to_have_attribute('data-theme', 'dark')
     assert await page.evaluate('getComputedStyle(document.body).backgroundColor') == 'rgb(21, 19, 16)'
+
+
+@pytest.mark.parametrize('painted', [False, True])
+async def test_what_is_added_comes_alone_and_goes_again(page, address, painted):
+    """Also back to the very content that was sent last."""
+    await page.goto(f'{address}/?painted={painted}')
+    await page.wait_for_function('window.did_handshake')
+    lines = page.locator('#lines > p')
+    for _round in range(2):
+        await page.click('#growing')
+        await page.click('#growing')
+        await expect(lines).to_have_text(['line 0', 'line 1'])
+        await page.click('#shrinking')
+        await expect(lines).to_have_count(0)

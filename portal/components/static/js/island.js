@@ -6,6 +6,7 @@
 //   data-with-form         the click, or the change, takes the values of its form along
 //   data-on="name"         what is typed or chosen becomes the act `name`; on a form: with all its values
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
+//   data-grows           what `add` brings stands at its end, each piece once by its data-key
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
 
 const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=email],input[type=tel],input[type=url],input[type=number],input[type=date],textarea";
@@ -95,6 +96,13 @@ export default {
       this.$emit("act", { act: name, key: from.closest("[data-key]")?.dataset.key ?? null, values, number });
     },
     // ---------- called by the server ----------
+    add(piece) {
+      const place = this.$el.querySelector("[data-grows]");
+      const box = Object.assign(document.createElement("template"), { innerHTML: piece });
+      for (const node of [...box.content.children])
+        if (!place?.querySelector(`:scope > [data-key="${CSS.escape(node.dataset.key)}"]`)) place?.append(node);
+      this.shown = null;
+    },
     done(number) {
       this.pending.get(number)?.release();
       this.pending.delete(number);
