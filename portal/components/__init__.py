@@ -27,6 +27,7 @@ MACROS (templates/macros/; * = used with {% call %})
                classes, attrs)  link_button(label, href, kind, icon_name, small, wide, unseen, download, attrs)
              text_button(label, act, key, values, type, …)  action(a, small)
              menu(id, label, items, icon_name, unseen, kind, small, end)  menu_items(items)  menu_body(items)
+             menu_searched(id, label, items, icon_name, search, above)
              segments(options, label, act)  segments_field(name, label, options, value)
     fields   field(name, label, kind, value, help, error, optional, hint, required, placeholder, autocomplete, disabled,
                readonly, maxlength, autofocus, on, wait, id, attrs); kind: text email password number search date tel url code
@@ -68,7 +69,7 @@ FRAME (frame.py)
 PLAIN (plain.py)  door(page, door, form, below)  lone(page, content, tag, foot)  message(page, title, words, …)
     PlainPage  Door  Account
 
-ISLAND (island.py)  Island(html, on_act, tag, classes)  .set(html)  .content  .forget_draft(key)  .adopt()  static_html(island)
+ISLAND (island.py)  Island(html, on_act, tag, classes)  .set(html)  .content  .forget_draft(key)  .insert(text)  .adopt()  static_html(island)
     Act(name, key, values)  act.text('subject', most)  act.all('copy')  'x' in act; attributes: see static/js/island.js.
     A page that draws `static_html` in `#ssr` calls `.adopt()`, so that the HTML is sent once.
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, TenantCard, verb
 from portal.domain.base import Wrong, now
-from portal.domain.tickets.history import happened
+from portal.domain.tickets.history import happened, not_overtaken
 from portal.domain.tickets.model import Due, EventKind, Status, Ticket, Unread
 from portal.i18n import _
 
@@ -64,11 +64,12 @@ async def due_of(db: AsyncSession, ticket_id: UUID) -> date | None:
 
 
 @verb(Permission.TICKETS_WORK)
-async def change_due(db: AsyncSession, by: Principal, ticket: Ticket, to: date | None) -> bool:
-    """Until when it is to be done, or no day. Nothing of it is seen by clients. Tells whether anything changed."""
+async def change_due(db: AsyncSession, by: Principal, ticket: Ticket, to: date | None, *, shown: str | None = None) -> None:
+    """Until when it is to be done, or no day. Nothing of it is seen by clients."""
     before = await due_of(db, ticket.id)
     if before == to:
-        return False
+        return
+    await not_overtaken(db, ticket, EventKind.DUE, shown, before.isoformat() if before else '')
     if to is None:
         await db.exec(delete(Due).where(col(Due.ticket_id) == ticket.id))
     else:
@@ -77,4 +78,3 @@ async def change_due(db: AsyncSession, by: Principal, ticket: Ticket, to: date |
         await cast(Any, db).exec(row.on_conflict_do_update(index_elements=['ticket_id'], set_={'due_on': to}))
     happened(db, by, ticket, EventKind.DUE, before.isoformat() if before else None, to.isoformat() if to else None, internal=True)
     await db.flush()
-    return True

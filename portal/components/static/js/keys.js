@@ -117,14 +117,14 @@
   });
   document.addEventListener("toggle", (event) => {
     const menu = event.target;
-    if (!(menu instanceof HTMLElement) || !menu.matches("[popover]") || !menu.querySelector("[data-picker]")) return;
+    if (!(menu instanceof HTMLElement) || !menu.matches("[popover][data-picker]")) return;
     if (event.newState === "open") menu.querySelector("[data-chips-search]")?.focus();
   }, true);
 
   function openMenu(id) {
-    const menu = document.getElementById(id);
-    menu?.showPopover?.();
-    return Boolean(menu);
+    const button = document.querySelector(`[popovertarget="${id}"]`); // the menu stands beside the button that opens it
+    button?.click();
+    return Boolean(button);
   }
 
 })();
