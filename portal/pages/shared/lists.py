@@ -133,13 +133,16 @@ class TicketList:
         where = replace(view.where(self.here), inside=self.here.visit.by.is_staff)
         if query.get('sort') in self._sorts():
             where = replace(where, sort=_sort(query['sort']))
-        if 'view' not in query and (query.get('q') or self._chosen('status', query)):
+        if not self._names_view(query) and (query.get('q') or self._chosen('status', query)):
             where = replace(where, group='all')
         where = replace(where, words=query.get('q', ''), **self._filtered(query))
         cursor = Cursor.parse(query.get('after', ''), where.sort) or Cursor.parse(
             query.get('before', ''), where.sort, backwards=True
         )
         return replace(where, cursor=cursor)
+
+    def _names_view(self, query: Mapping[str, str]) -> bool:
+        return any(v.key == query.get('view') for v in self.spec.views)
 
     def _sorts(self) -> Iterable[Sort]:
         staff = self.here.visit.by.is_staff
@@ -301,7 +304,7 @@ class TicketList:
     def _tabs(self) -> list[Tab]:
         assert self.counts
         query = self.here.query
-        anywhere = 'view' not in query and bool(query.get('q') or query.get('status'))
+        anywhere = not self._names_view(query) and bool(query.get('q') or query.get('status'))
         tabs = [
             Tab(str(v.label), self.here.url(self.spec.path, view=v.key, q=query.get('q')),
                 count=(v.count(self.counts) or None) if v.count else None, current=v is self.view and not anywhere)
