@@ -1,6 +1,7 @@
 """What staff keep for their work: saved views and canned replies."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ async def test_canned_replies_of_ones_own_and_of_the_team(visit_as: VisitAs, cas
     ('title', {'title': ' '}), ('title', {'title': 'x' * 81}), ('body', {'body': ''}), ('body', {'body': 'x' * 10_001}),
     ('body', {'body': 'Hello {name}, {first_name}'}), ('language', {'language': 'xx'}),
 ])  # fmt: skip
-async def test_bad_input_is_said_at_its_field(visit_as: VisitAs, cast: Cast, field: str, values: dict[str, str]) -> None:
+async def test_bad_input_is_said_at_its_field(visit_as: VisitAs, cast: Cast, field: str, values: dict[str, Any]) -> None:
     tess = await visit_as(cast.tess)
     async with tess.work() as db:
         with pytest.raises(Wrong) as wrong:

@@ -60,7 +60,8 @@ def parse_due(text: str) -> date | None:
 
 async def due_of(db: AsyncSession, ticket_id: UUID) -> date | None:
     """For staff; clients cannot ask."""
-    return (await db.exec(select(Due.due_on).where(Due.ticket_id == ticket_id))).first()
+    found = (await db.exec(select(Due).where(Due.ticket_id == ticket_id))).first()
+    return found.due_on if found else None
 
 
 @verb(Permission.TICKETS_WORK)

@@ -131,7 +131,7 @@ class TicketList:
     def _where(self, query: Mapping[str, str]) -> Where:
         view = next((v for v in self.spec.views if v.key == query.get('view')), self.spec.views[0])
         where = replace(view.where(self.here), inside=self.here.visit.by.is_staff)
-        if query.get('sort') in self._sorts():
+        if query.get('sort', '') in self._sorts():
             where = replace(where, sort=_sort(query['sort']))
         if not self._names_view(query) and (query.get('q') or self._chosen('status', query)):
             where = replace(where, group='all')
@@ -144,9 +144,9 @@ class TicketList:
     def _names_view(self, query: Mapping[str, str]) -> bool:
         return any(v.key == query.get('view') for v in self.spec.views)
 
-    def _sorts(self) -> Iterable[Sort]:
+    def _sorts(self) -> tuple[str, ...]:
         staff = self.here.visit.by.is_staff
-        return SORTS if staff else [s for s in SORTS if s not in ('company', 'priority', 'due')]
+        return SORTS if staff else tuple(s for s in SORTS if s not in ('company', 'priority', 'due'))
 
     def _filtered(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Parts of a `Where`; a filter by person takes the place of what the view says of people."""
