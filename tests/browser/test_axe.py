@@ -181,6 +181,22 @@ async def internal_note(page: Page) -> None:
     await expect(page.get_by_role('button', name='Save internal note')).to_be_visible()
 
 
+async def picked(page: Page) -> None:
+    await page.locator('.queue td .tick').first.check()
+    await expect(page.locator('.bulk')).to_be_visible()
+
+
+async def bulk_menu(page: Page) -> None:
+    await picked(page)
+    await opens('bulk-due')(page)
+
+
+async def save_a_view(page: Page) -> None:
+    await opens('list-menu')(page)
+    await page.get_by_role('button', name='Save as a view').click()
+    await expect(page.get_by_role('dialog')).to_be_visible()
+
+
 async def no_connection(page: Page) -> None:
     await page.context.set_offline(True)
     await expect(page.locator('#connection [data-lost]')).to_be_visible()
@@ -198,6 +214,10 @@ async def no_connection(page: Page) -> None:
         pytest.param('ada', '/tickets', filter_menu, WIDE, id='filter-menu'),
         pytest.param('tess', '', filter_menu, WIDE, id='filter-menu-of-staff'),
         pytest.param('tess', '', filter_menu, NARROW, id='filter-menu-narrow'),
+        pytest.param('tess', '', picked, NARROW, id='picked-narrow'),
+        pytest.param('tess', '', bulk_menu, WIDE, id='bulk-menu'),
+        pytest.param('mona', '', save_a_view, WIDE, id='save-a-view'),
+        pytest.param('tess', '/tickets/{printer}', opens('canned'), WIDE, id='canned-replies'),
         pytest.param('tess', '', shortcuts, WIDE, id='shortcuts'),
         pytest.param('ada', '/tickets/new', ticket_without_words, WIDE, id='new-ticket-wrong'),
         pytest.param('ada', '/tickets/new', preview, WIDE, id='new-ticket-preview'),
