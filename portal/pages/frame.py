@@ -145,9 +145,10 @@ class Page:
 
     def _entitle(self, title: str) -> None:
         """What the tab is called: the screen's title, and before it how much is unread."""
-        self.title = title
-        unread = self.numbers.get('unread')
-        ui.page_title(f'({capped(unread)}) {title}' if unread else title)
+        unread, self.title = self.numbers.get('unread'), title
+        full = f'({capped(unread)}) {title}' if unread else title
+        if full != self.client.title:
+            ui.page_title(full)
 
     def _refresh(self) -> None:
         if not self.is_drawn:
