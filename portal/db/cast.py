@@ -56,11 +56,26 @@ PEOPLE: dict[str, Person] = {
     'cleo': Person('Cleo Haddad', 'cleo@bakery.example', SOUTHGATE, companies={'bakery': 'ClientAdmin'}),
 }
 
+#: What their tickets are about, in this order.
+CATEGORIES: dict[Provider, tuple[str, ...]] = {
+    NORTHWIND: (
+        'Printing',
+        'E-mail',
+        'Computers',
+        'Network and Wi-Fi',
+        'Accounts and access',
+        'Programs',
+        'Telephony',
+        'Purchases',
+    ),
+    SOUTHGATE: ('Tills and tablets', 'Computers', 'Network and Wi-Fi', 'Accounts and access', 'Programs'),
+}
+
 Row = dict[str, Any]
 #: In this order every row finds those it refers to.
 TABLES = (
-    'tenant', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket', 'ticket_participant',
-    'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit',
+    'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
+    'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit',
 )  # fmt: skip
 
 
@@ -159,7 +174,7 @@ class Cast:
     mel_acme: Member  # the same person and session
     stan: Member
     cleo: Member
-    printer: Ticket  # Acme: Ugo's, Ada in copy, a conversation and an internal note; Tess has it
+    printer: Ticket  # Acme: Ugo's, about printing, Ada in copy, a conversation and an internal note; Tess has it
     payroll: Ticket  # Acme: Ada's, private, nobody in copy
     salary: Ticket  # Acme: Ugo's, private, Bill in copy
     calendar: Ticket  # Acme: Ugo's, solved
@@ -200,7 +215,8 @@ def _connection(conninfo: str) -> psycopg.Connection[Any]:
 
 
 def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
-    printer = scene.ticket(m['ugo'], 'Kyocera at reception prints blank pages', 'open', copy=[m['ada']], assignee=m['tess'])
+    printer = scene.ticket(m['ugo'], 'Kyocera at reception prints blank pages', 'open', copy=[m['ada']], assignee=m['tess'],
+                           about='Printing')  # fmt: skip
     scene.comment(printer, m['ugo'], 'The paper comes out **blank**.')
     scene.comment(printer, m['tess'], 'Does copying on the device itself work?')
     scene.comment(printer, m['tess'], f'Seen before: {SECRET}', internal=True)
@@ -235,13 +251,17 @@ class _Scene:
         self.rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self.now = datetime.now(UTC)
         self._by_id: dict[UUID, Row] = {}
+        self.categories: dict[UUID, dict[str, UUID]] = {}
 
-    def tenant(self, name: str, short_name: str, prefix: str) -> Tenant:
+    def tenant(self, name: Provider, short_name: str, prefix: str) -> Tenant:
         tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.localhost')
         self._add(
             'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
             idle_minutes=480, session_hours=168, reopen_days=14, created_at=self.now - timedelta(days=500),
         )  # fmt: skip
+        self.categories[tenant.id] = {category: uuid7() for category in CATEGORIES[name]}
+        for place, (category, me) in enumerate(self.categories[tenant.id].items(), 1):
+            self._add('category', id=me, tenant_id=tenant.id, name=category, place=place, created_at=self.now)
         self._add('counter', tenant_id=tenant.id, kind='ticket', value=1000)
         self._by_id[tenant.id] = self.rows['counter'][-1]
         self._add('role', id=uuid7(), tenant_id=tenant.id, name='Reader', user_type='client', permissions=['tickets.see'])
@@ -276,7 +296,7 @@ class _Scene:
 
     def ticket(
         self, of: Member, subject: str, status: str, *, private: bool = False, priority: str = 'normal',
-        copy: Sequence[Member] = (), assignee: Member | None = None, days_ago: float = 0.1,
+        copy: Sequence[Member] = (), assignee: Member | None = None, days_ago: float = 0.1, about: str = '',
     ) -> Ticket:  # fmt: skip
         counter, at = self._by_id[of.tenant_id], self.now - timedelta(days=days_ago)
         counter['value'] += 1
@@ -285,7 +305,7 @@ class _Scene:
         self._add(
             'ticket', **where, id=ticket.id, number=ticket.number, subject=subject, status=status, priority=priority,
             visibility='private' if private else 'company', requester_id=of.user_id, author_id=of.user_id,
-            assignee_id=assignee.user_id if assignee else None, last_comment_id=None, created_at=at - timedelta(days=1),
+            assignee_id=assignee.user_id if assignee else None, category_id=self.categories[of.tenant_id].get(about), last_comment_id=None, created_at=at - timedelta(days=1),
             changed_at=at, closed_at=at if status == 'closed' else None,
         )  # fmt: skip
         self._by_id[ticket.id] = self.rows['ticket'][-1]

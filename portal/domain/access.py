@@ -31,10 +31,11 @@ class Permission(StrEnum):
     TICKETS_OPEN = 'tickets.open'
     TICKETS_REPLY = 'tickets.reply'
     TICKETS_CLOSE = 'tickets.close'
-    TICKETS_WORK = 'tickets.work'  # take, assign, status, priority; internal notes
+    TICKETS_WORK = 'tickets.work'  # take, assign, status, priority, category; internal notes
     COMPANIES_SEE = 'companies.see'
     COMPANIES_MANAGE = 'companies.manage'  # add and change companies and their people
     STAFF_MANAGE = 'staff.manage'  # add the MSP's own people, change their roles, shut them out
+    TENANT_MANAGE = 'tenant.manage'  # what holds for the whole MSP, such as its categories
     MONEY_SEE = 'money.see'
     MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
     PROFILE_EDIT = 'profile.edit'
@@ -61,7 +62,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
         L_('MSP admin'),
-        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.MONEY_SEE, P.MAIL_READ},
+        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.TENANT_MANAGE, P.MONEY_SEE, P.MAIL_READ},
     ),
 }
 

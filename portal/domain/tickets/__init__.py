@@ -16,10 +16,10 @@ from portal.domain.tickets.model import (
 )
 from portal.domain.tickets.opening import add_participants, open_ticket
 from portal.domain.tickets.replying import note, reply
-from portal.domain.tickets.working import assign, change_priority, change_status, close, reopen, take
+from portal.domain.tickets.working import assign, change_category, change_priority, change_status, close, reopen, take
 
 __all__ = [
     'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Participant', 'Priority', 'Row', 'Status',
-    'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_priority', 'change_status', 'close',
+    'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority', 'change_status', 'close',
     'conversation', 'counts', 'listing', 'note', 'open_ticket', 'reopen', 'reply', 'take', 'ticket_by_number', 'turn_of',
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy import Computed, ForeignKeyConstraint, Index, SmallInteger, Uniq
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Column, Field, SQLModel
 
+from portal.domain import categories as _categories  # noqa: F401  (the table that tickets refer to)
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
 
 SUBJECT_MOST = 200
@@ -80,6 +81,7 @@ class Ticket(SQLModel, table=True):
         ),
         ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'assignee_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'category_id'], ['category.tenant_id', 'category.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'follows_id'],
             ['ticket.tenant_id', 'ticket.company_id', 'ticket.id'],
@@ -115,6 +117,14 @@ class Ticket(SQLModel, table=True):
             postgresql_where=text('queue_rank < 30'),
         ),
         Index('ticket_requested', 'tenant_id', 'company_id', 'requester_id', text('changed_at DESC'), text('id DESC')),
+        Index(
+            'ticket_category',
+            'tenant_id',
+            'category_id',
+            text('changed_at DESC'),
+            text('id DESC'),
+            postgresql_where=text('category_id IS NOT NULL'),
+        ),
         Index('ticket_words', 'tenant_id', 'words', postgresql_using='gin'),
     )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -128,6 +138,7 @@ class Ticket(SQLModel, table=True):
     requester_id: UUID  # whose ticket it is
     author_id: UUID  # who typed it: staff open tickets for callers
     assignee_id: UUID | None = None
+    category_id: UUID | None = None  # what it is about
     follows_id: UUID | None = None  # the closed ticket that this one goes on with
     last_comment_id: UUID | None = None  # the last one that clients see
     outside_ref: str | None = None
@@ -182,6 +193,14 @@ class Comment(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'author_id'], ['users.tenant_id', 'users.id']),
         UniqueConstraint('tenant_id', 'company_id', 'ticket_id', 'id'),
         Index('ticket_comment_order', 'tenant_id', 'ticket_id', 'id'),
+        Index(
+            'ticket_comment_sending',
+            'tenant_id',
+            'author_id',
+            'sending',
+            unique=True,
+            postgresql_where=text('sending IS NOT NULL'),
+        ),
     )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
@@ -190,6 +209,7 @@ class Comment(SQLModel, table=True):
     author_id: UUID
     body: str = Field(sa_type=Words)  # Markdown
     is_internal: bool = False
+    sending: UUID | None = None  # of one reply as it was composed: sent twice, it is said once
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
@@ -197,7 +217,12 @@ class EventKind(StrEnum):
     STATUS = 'status'
     PRIORITY = 'priority'
     ASSIGNEE = 'assignee'
-    PARTICIPANT = 'participant'
+    PARTICIPANT = 'participant'  # `before` left, `after` came
+    CATEGORY = 'category'
+    VISIBILITY = 'visibility'
+    REQUESTER = 'requester'
+    SUBJECT = 'subject'
+    DUE = 'due'
 
 
 class Event(SQLModel, table=True):

@@ -9,8 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong, now
+from portal.domain.categories import offered
 from portal.domain.people import Tenant, User
-from portal.domain.tickets.model import Event, EventKind, Priority, Status, Ticket
+from portal.domain.tickets.history import happened, not_overtaken
+from portal.domain.tickets.model import EventKind, Priority, Status, Ticket
 from portal.domain.tickets.telling import tell
 from portal.i18n import _
 
@@ -41,7 +43,7 @@ async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | Non
 async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
     if ticket.assignee_id == to:
         return
-    _happened(db, by, ticket, EventKind.ASSIGNEE, str(ticket.assignee_id or ''), str(to or ''))
+    happened(db, by, ticket, EventKind.ASSIGNEE, str(ticket.assignee_id or ''), str(to or ''))
     ticket.assignee_id, ticket.changed_at = to, now()
     if to and ticket.status is Status.NEW:
         await set_status(db, by, ticket, Status.OPEN)
@@ -54,8 +56,22 @@ async def change_priority(db: AsyncSession, by: Principal, ticket: Ticket, prior
         raise Wrong(priority=_('Choose a priority.'))
     if ticket.priority.value == priority:
         return
-    _happened(db, by, ticket, EventKind.PRIORITY, ticket.priority.value, priority)
+    happened(db, by, ticket, EventKind.PRIORITY, ticket.priority.value, priority)
     ticket.priority, ticket.changed_at = Priority(priority), now()
+    await db.flush()
+
+
+@verb(Permission.TICKETS_WORK)
+async def change_category(
+    db: AsyncSession, by: Principal, ticket: Ticket, category_id: UUID | None, *, shown: str | None = None
+) -> None:
+    """What it is about, or nothing; an archived category stays where it is, but cannot be chosen."""
+    if ticket.category_id == category_id:
+        return
+    await offered(db, category_id)
+    await not_overtaken(db, ticket, EventKind.CATEGORY, shown, str(ticket.category_id or ''))
+    happened(db, by, ticket, EventKind.CATEGORY, str(ticket.category_id or ''), str(category_id or ''))
+    ticket.category_id, ticket.changed_at = category_id, now()
     await db.flush()
 
 
@@ -92,14 +108,9 @@ async def set_status(db: AsyncSession, by: Principal, ticket: Ticket, status: St
     if ticket.status is status:
         await db.flush()
         return False
-    _happened(db, by, ticket, EventKind.STATUS, ticket.status.value, status.value)
+    happened(db, by, ticket, EventKind.STATUS, ticket.status.value, status.value)
     before, ticket.status, ticket.changed_at = ticket.status, status, now()
     ticket.closed_at = now() if status is Status.CLOSED else None
     await db.flush()
     await record(db, 'ticket.status', company_id=ticket.company_id, subject=ticket.id, before=before, after=status)
     return True
-
-
-def _happened(db: AsyncSession, by: Principal, ticket: Ticket, kind: EventKind, before: str, after: str) -> None:
-    db.add(Event(tenant_id=by.tenant.id, company_id=ticket.company_id, ticket_id=ticket.id, actor_id=by.user_id, kind=kind,
-                 before=before or None, after=after or None))  # fmt: skip
