@@ -15,7 +15,7 @@ VALUES (values.py, frozen dataclasses; `Text` is str or Markup)
     Column(label, href, sorted='ascending'|'descending', right, wide, unseen, classes)
     Action(label, href | act | type='submit', kind, icon, attrs)
     MenuItem(label, href | act, icon, hint, current, danger, divided, attrs)
-    Someone(name, note, msp, href)  Fact(term, value, note)  Row(what, end, href, note, lead, strong)
+    Someone(name, note, msp, href, key, remove_act)  Fact(term, value, note)  Row(what, end, href, note, lead, strong)
     File(name, href, size, icon)  Answer(title, rows, link, href, foot, action)  Crumb(label, href)
 
 MACROS (templates/macros/; * = used with {% call %})
@@ -46,7 +46,8 @@ MACROS (templates/macros/; * = used with {% call %})
     talk     said(name, org, at, html, is_note, msp, note_words, files, actions, key, fresh)
              happened(at, words, icon_name, key)
              composer(act, button_words, placeholder, body, note_button, reply_words, kind, meta, note_meta, draft, files,
-               attach, extra, other, error, rows, id, label, disabled): sends body, kind (reply | note), do
+               attach, extra, other, error, rows, id, label, disabled, on, hidden, kept, above): sends body, kind (reply | note),
+               do, and what is hidden and kept
     over     banner(words, kind='' | 'wait' | 'plain' | 'staff', icon_name, action, role, still)  connection_banner()
              dialog(id, title, body, actions, open, close_act, note)  dialog_body(title, body, actions, id, close_act, note)
              toast(words, undo, act, key)  shortcuts(groups)

@@ -255,7 +255,7 @@ def _sample() -> dict[str, object]:
         ],
         'people': [
             Someone('Ugo Marchetti', 'asked'),
-            Someone('Ada Brandt', 'in copy', href='#'),
+            Someone('Ada Brandt', 'in copy', href='#', key='ada', remove_act='take-out'),
             Someone('Tess Okafor', 'helps', msp=True),
         ],
         'files': [File('leere-seite.jpg', '#', '1.8 MB', 'image')],

@@ -107,12 +107,14 @@ class MenuItem:
 
 @dataclass(frozen=True, slots=True)
 class Someone:
-    """A person beside a thing, and what they are to it: `asked`, `in copy`, `helps`."""
+    """A person beside a thing, and what they are to it: `asked`, `in copy`, `helps`. With `remove_act` they can be taken out."""
 
     name: str
     note: Text = ''
     msp: bool = False
     href: str = ''
+    key: str = ''
+    remove_act: str = ''
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ async def test_every_word_is_translated(
         data = {row[0] for query in (
             'select name from users', 'select name from company', 'select name from tenant', 'select short_name from tenant',
             'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select phone from tenant',
-            'select phone_hours from tenant', 'select coalesce(subject, kind) from mail_outbox',
+            'select phone_hours from tenant', 'select name from category', 'select coalesce(subject, kind) from mail_outbox',
         ) for row in c.execute(query).fetchall() if row[0]}  # type: ignore[arg-type]  # fmt: skip
     data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {'English', 'Deutsch', 'Ctrl', 'K', 'Esc'}
     for screen in screens_of(who, settings):

@@ -1,6 +1,7 @@
 """Tickets and what is said on them."""
 
 from portal.domain.tickets.conversation import Conversation, conversation, ticket_by_number
+from portal.domain.tickets.history import Overtaken
 from portal.domain.tickets.lists import Counts, Cursor, Listing, Row, Where, counts, listing
 from portal.domain.tickets.model import (
     Comment,
@@ -14,12 +15,31 @@ from portal.domain.tickets.model import (
     Visibility,
     turn_of,
 )
-from portal.domain.tickets.opening import add_participants, open_ticket
-from portal.domain.tickets.replying import note, reply
-from portal.domain.tickets.working import assign, change_category, change_priority, change_status, close, reopen, take
+from portal.domain.tickets.opening import open_ticket
+from portal.domain.tickets.replying import Answered, note, reply, tell_writing
+from portal.domain.tickets.sharing import (
+    add_participants,
+    change_requester,
+    change_visibility,
+    leave,
+    may_correct,
+    may_take_out,
+    remove_participant,
+)
+from portal.domain.tickets.working import (
+    assign,
+    change_category,
+    change_priority,
+    change_status,
+    change_subject,
+    close,
+    reopen,
+    take,
+)
 
 __all__ = [
-    'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Participant', 'Priority', 'Row', 'Status',
-    'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority', 'change_status', 'close',
-    'conversation', 'counts', 'listing', 'note', 'open_ticket', 'reopen', 'reply', 'take', 'ticket_by_number', 'turn_of',
+    'Answered', 'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'Listing', 'Overtaken', 'Participant', 'Priority',
+    'Row', 'Status', 'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority',
+    'change_requester', 'change_status', 'change_subject', 'change_visibility', 'close', 'conversation', 'counts', 'leave', 'listing',
+    'may_correct', 'may_take_out', 'note', 'open_ticket', 'remove_participant', 'reopen', 'reply', 'take', 'tell_writing', 'ticket_by_number', 'turn_of',
 ]  # fmt: skip

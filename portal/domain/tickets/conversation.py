@@ -5,16 +5,19 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, bindparam, literal_column
+from sqlalchemy import Integer, Uuid, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Role, UserType, permissions_of
 from portal.domain.base import NotFound
+from portal.domain.categories import Category, categories
 from portal.domain.people import Company, Membership, User
-from portal.domain.tickets.model import Comment, Event, Participant, Ticket, Visibility
+from portal.domain.tickets.model import Comment, Event, EventKind, Participant, Ticket, Visibility
 
-MOST = 200  # the newest of each kind
+MOST = 200  # entries, the newest
+#: Of these events `before` and `after` are people.
+OF_PEOPLE = (EventKind.ASSIGNEE, EventKind.PARTICIPANT, EventKind.REQUESTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,19 @@ class Conversation:
     participants: list[UUID]
     people: dict[UUID, User]  # everyone named in it
     follows: int | None  # number of the ticket it goes on with
-    earlier: bool  # there is more than MOST
+    categories: list[Category]  # all, also archived ones
+    earlier: bool  # there is more than was asked for
 
     def name(self, user_id: UUID | None) -> str:
         return self.people[user_id].name if user_id and user_id in self.people else ''
+
+    def category(self, category_id: UUID | None) -> str:
+        return next((c.name for c in self.categories if c.id == category_id), '')
+
+    @property
+    def newest(self) -> UUID | None:
+        """The last comment there is for who asked."""
+        return self.comments[-1].id if self.comments else None
 
 
 async def ticket_by_number(db: AsyncSession, number: int, *, lock: bool = False) -> Ticket:
@@ -44,24 +56,21 @@ async def ticket_by_number(db: AsyncSession, number: int, *, lock: bool = False)
 @cache
 def _questions() -> dict[str, Any]:
     """Made once: to put a statement together takes longer than to run it."""
-    of = bindparam('ticket', type_=Uuid())
+    of, most = bindparam('ticket', type_=Uuid()), bindparam('most', type_=Integer())
     return {
         'ticket': select(Ticket, Company)
         .join(Company, col(Company.id) == Ticket.company_id)
         .where(Ticket.number == bindparam('number', type_=Integer())),
-        'comments': select(Comment)
-        .where(Comment.ticket_id == of)
-        .order_by(col(Comment.id).desc())
-        .limit(literal_column(str(MOST + 1))),
-        'events': select(Event).where(Event.ticket_id == of).order_by(col(Event.id).desc()).limit(literal_column(str(MOST))),
+        'comments': select(Comment).where(Comment.ticket_id == of).order_by(col(Comment.id).desc()).limit(most),
+        'events': select(Event).where(Event.ticket_id == of).order_by(col(Event.id).desc()).limit(most),
         'participants': select(Participant.user_id).where(Participant.ticket_id == of),
         'people': select(User).where(col(User.id).in_(bindparam('ids', expanding=True))),
         'follows': select(Ticket.number).where(Ticket.id == of),
     }
 
 
-async def conversation(db: AsyncSession, number: int) -> Conversation:
-    """Raises NotFound as `ticket_by_number` does."""
+async def conversation(db: AsyncSession, number: int, most: int = MOST) -> Conversation:
+    """With the newest entries, comments and events together; raises NotFound as `ticket_by_number` does."""
 
     async def ask(question: str, **values: Any) -> list[Any]:
         return list(await cast(Any, db).exec(_questions()[question], params=values))
@@ -70,30 +79,44 @@ async def conversation(db: AsyncSession, number: int) -> Conversation:
     if not found:
         raise NotFound
     ticket, company = found[0]
-    comments = await ask('comments', ticket=ticket.id)
-    events = await ask('events', ticket=ticket.id)
+    comments = await ask('comments', ticket=ticket.id, most=most + 1)
+    events = await ask('events', ticket=ticket.id, most=most + 1)
+    entries = sorted([*comments, *events], key=lambda entry: entry.id)
+    shown = {entry.id for entry in entries[-most:]}
+    comments, events = [[e for e in some[::-1] if e.id in shown] for some in (comments, events)]
     participants = await ask('participants', ticket=ticket.id)
     named = {ticket.requester_id, ticket.author_id, ticket.assignee_id, *participants}
     named |= {c.author_id for c in comments} | {e.actor_id for e in events}
-    named |= {UUID(word) for e in events if e.kind in ('assignee', 'participant') for word in (e.before, e.after) if word}
+    named |= {UUID(word) for e in events if e.kind in OF_PEOPLE for word in (e.before, e.after) if word}
     people = {user.id: user for user in await ask('people', ids=[n for n in named if n])}
     follows = (await ask('follows', ticket=ticket.follows_id) or [None])[0] if ticket.follows_id else None
     return Conversation(
-        ticket, company, comments[:MOST][::-1], events[::-1], participants, people, follows, earlier=len(comments) > MOST
-    )
+        ticket, company, comments, events, participants, people, follows, await categories(db, archived=True),
+        earlier=len(entries) > most,
+    )  # fmt: skip
 
 
 async def who_can_see(db: AsyncSession, ticket: Ticket) -> list[User]:
-    """The clients who can see a ticket now: requester and people in copy, and for a company's ticket those whose role
-    reaches all of them. Staff of the MSP can see every ticket."""
-    members = select(Membership).where(Membership.company_id == ticket.company_id, col(Membership.ended_at).is_(None))
+    """The clients who can see a ticket now, by name. Staff of the MSP can see every ticket."""
+    return (await sight(db, ticket))[ticket.visibility]
+
+
+async def sight(db: AsyncSession, ticket: Ticket) -> dict[Visibility, list[User]]:
+    """The clients who would see a ticket with either visibility: requester and people in copy, and for a company's ticket
+    those whose role reaches all of them."""
+    members = list(
+        await db.exec(select(Membership).where(Membership.company_id == ticket.company_id, col(Membership.ended_at).is_(None)))
+    )
     own = {role.id: role.permissions for role in await db.exec(select(Role).where(Role.user_type == UserType.CLIENT.value))}
     named = {ticket.requester_id, *await db.exec(select(Participant.user_id).where(Participant.ticket_id == ticket.id))}
 
     def reaches(member: Membership) -> bool:
-        permissions = permissions_of(member.role or '', own.get(member.role_id) if member.role_id else None)
-        return ticket.visibility is Visibility.COMPANY and Permission.TICKETS_SEE_COMPANY in permissions
+        return Permission.TICKETS_SEE_COMPANY in permissions_of(
+            member.role or '', own.get(member.role_id) if member.role_id else None
+        )
 
-    seeing = {m.user_id for m in await db.exec(members) if m.user_id in named or reaches(m)}
-    found = select(User).where(col(User.id).in_(seeing), col(User.disabled_at).is_(None)).order_by(User.name)
-    return list(await db.exec(found))
+    private = {m.user_id for m in members if m.user_id in named}
+    company = private | {m.user_id for m in members if reaches(m)}
+    found = select(User).where(col(User.id).in_(company), col(User.disabled_at).is_(None)).order_by(User.name)
+    people = list(await db.exec(found))
+    return {Visibility.COMPANY: people, Visibility.PRIVATE: [user for user in people if user.id in private]}

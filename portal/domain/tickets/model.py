@@ -9,7 +9,6 @@ from sqlalchemy import Computed, ForeignKeyConstraint, Index, SmallInteger, Uniq
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Column, Field, SQLModel
 
-from portal.domain import categories as _categories  # noqa: F401  (the table that tickets refer to)
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
 
 SUBJECT_MOST = 200

@@ -1,4 +1,7 @@
-"""Somebody has it; how it stands; that it is over."""
+"""Somebody has it; what it is called and about; how it stands; that it is over.
+
+A change may carry the value that was `shown` when it was chosen: if that is no more, it raises Overtaken and changes nothing.
+"""
 
 from datetime import timedelta
 from uuid import UUID
@@ -6,13 +9,15 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import Permission, Principal, UserType, verb
+from portal.domain.access import NotAllowed, Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong, now
 from portal.domain.categories import offered
 from portal.domain.people import Tenant, User
 from portal.domain.tickets.history import happened, not_overtaken
 from portal.domain.tickets.model import EventKind, Priority, Status, Ticket
+from portal.domain.tickets.opening import clean_subject, wrong_subject
+from portal.domain.tickets.sharing import may_correct
 from portal.domain.tickets.telling import tell
 from portal.i18n import _
 
@@ -26,23 +31,24 @@ class ClosedForGood(Exception):
 
 
 @verb(Permission.TICKETS_WORK)
-async def take(db: AsyncSession, by: Principal, ticket: Ticket) -> None:
-    await _assign(db, by, ticket, by.user_id)
+async def take(db: AsyncSession, by: Principal, ticket: Ticket, *, shown: str | None = None) -> None:
+    await _assign(db, by, ticket, by.user_id, shown)
 
 
 @verb(Permission.TICKETS_WORK)
-async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
+async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, *, shown: str | None = None) -> None:
     """To one of the staff, or to nobody."""
     if to is not None:
         known = select(User.id).where(User.id == to, User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None))
         if not (await db.exec(known)).first():
             raise Wrong(assignee=_('Choose somebody on your staff.'))
-    await _assign(db, by, ticket, to)
+    await _assign(db, by, ticket, to, shown)
 
 
-async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None) -> None:
+async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, shown: str | None) -> None:
     if ticket.assignee_id == to:
         return
+    await not_overtaken(db, ticket, EventKind.ASSIGNEE, shown, str(ticket.assignee_id or ''))
     happened(db, by, ticket, EventKind.ASSIGNEE, str(ticket.assignee_id or ''), str(to or ''))
     ticket.assignee_id, ticket.changed_at = to, now()
     if to and ticket.status is Status.NEW:
@@ -51,11 +57,12 @@ async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | No
 
 
 @verb(Permission.TICKETS_WORK)
-async def change_priority(db: AsyncSession, by: Principal, ticket: Ticket, priority: str) -> None:
+async def change_priority(db: AsyncSession, by: Principal, ticket: Ticket, priority: str, *, shown: str | None = None) -> None:
     if priority not in set(Priority):
         raise Wrong(priority=_('Choose a priority.'))
     if ticket.priority.value == priority:
         return
+    await not_overtaken(db, ticket, EventKind.PRIORITY, shown, ticket.priority.value)
     happened(db, by, ticket, EventKind.PRIORITY, ticket.priority.value, priority)
     ticket.priority, ticket.changed_at = Priority(priority), now()
     await db.flush()
@@ -75,10 +82,28 @@ async def change_category(
     await db.flush()
 
 
+@verb(Permission.TICKETS_REPLY)
+async def change_subject(db: AsyncSession, by: Principal, ticket: Ticket, subject: str, *, shown: str | None = None) -> None:
+    """Raises Wrong(subject=…), and NotAllowed for whose ticket it is not."""
+    if not may_correct(by, ticket):
+        raise NotAllowed(Permission.TICKETS_REPLY)
+    if words := wrong_subject(subject):
+        raise Wrong(subject=words)
+    subject = clean_subject(subject)
+    if ticket.subject == subject:
+        return
+    await not_overtaken(db, ticket, EventKind.SUBJECT, shown, ticket.subject)
+    happened(db, by, ticket, EventKind.SUBJECT, ticket.subject, subject)
+    ticket.subject, ticket.changed_at = subject, now()
+    await db.flush()
+
+
 @verb(Permission.TICKETS_WORK)
-async def change_status(db: AsyncSession, by: Principal, ticket: Ticket, status: str) -> None:
+async def change_status(db: AsyncSession, by: Principal, ticket: Ticket, status: str, *, shown: str | None = None) -> None:
     if status not in set(Status):
         raise Wrong(status=_('Choose a status.'))
+    if ticket.status.value != status:
+        await not_overtaken(db, ticket, EventKind.STATUS, shown, ticket.status.value)
     if await set_status(db, by, ticket, Status(status)):
         await tell(db, by, ticket, 'status')
 

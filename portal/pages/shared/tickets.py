@@ -1,7 +1,9 @@
 """How tickets look, on both sides: from what the domain says to the plain values that components take."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +13,7 @@ from portal.components.render import macro
 from portal.components.values import Fact, Option, Someone, Text
 from portal.domain.access import Side
 from portal.domain.base import NotFound
-from portal.domain.tickets import Conversation, EventKind, Priority, Row, Status, Turn, turn_of
+from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
 from portal.domain.tickets.model import Event
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, day
@@ -107,38 +109,68 @@ class Happened:
 
 def timeline(talk: Conversation, visit: Visit) -> list[Said | Happened]:
     """Comments and events, oldest first, as this side reads them."""
-    parts: list[tuple[UUID, Said | Happened]] = []
-    for comment in talk.comments:
-        author = talk.people.get(comment.author_id)
-        msp = bool(author and author.user_type == 'internal')
-        org = visit.by.tenant.name if msp else talk.company.name
-        parts.append((comment.id, Said(str(comment.id), talk.name(comment.author_id), org, comment.created_at,
-                                       to_html(comment.body), comment.is_internal, msp)))  # fmt: skip
+    parts: list[tuple[UUID, Said | Happened]] = [(c.id, comment_of(c, talk, visit)) for c in talk.comments]
     # that a new ticket is open goes without saying beside who took it
     parts += [(e.id, _happened(e, talk, visit)) for e in talk.events if (e.before, e.after) != (Status.NEW, Status.OPEN)]
     return [part for _id, part in sorted(parts, key=lambda p: p[0])]
 
 
+def comment_of(comment: Comment, talk: Conversation, visit: Visit) -> Said:
+    author = talk.people.get(comment.author_id)
+    msp = bool(author and author.user_type == 'internal')
+    org = visit.by.tenant.name if msp else talk.company.name
+    return Said(
+        str(comment.id), talk.name(comment.author_id), org, comment.created_at, to_html(comment.body), comment.is_internal, msp
+    )
+
+
 def _happened(event: Event, talk: Conversation, visit: Visit) -> Happened:
-    name = talk.name(event.actor_id)
+    words, icon = _line(event, talk.name(event.actor_id), talk, visit)
+    if event.is_internal:
+        words = _m('{line} (only staff see this)', line=words)
+    return Happened(str(event.id), event.created_at, words, icon)
+
+
+def _line(event: Event, name: str, talk: Conversation, visit: Visit) -> tuple[Markup, str]:
+    """What happened, in words, and its icon."""
+    before, after = event.before or '', event.after or ''
     match event.kind:
         case EventKind.STATUS:
-            return Happened(
-                str(event.id),
-                event.created_at,
-                _status_line(event, name, talk, visit),
-                _STATUS_ICONS[Status(event.after or 'open')],
-            )
+            return _status_line(event, name, talk, visit), _STATUS_ICONS[Status(after or 'open')]
         case EventKind.PRIORITY:
-            words = _m(
-                '{name} set the priority to {priority}', name=name, priority=priority_words(Priority(event.after or 'normal'))
-            )
-            return Happened(str(event.id), event.created_at, words, 'chevrons-up-down')
+            words = _m('{name} set the priority to {priority}', name=name, priority=priority_words(Priority(after or 'normal')))
+            return words, 'chevrons-up-down'
         case EventKind.ASSIGNEE:
-            return Happened(str(event.id), event.created_at, _assignee_line(event, name, talk), 'user-round-check')
+            return _assignee_line(event, name, talk), 'user-round-check'
         case EventKind.PARTICIPANT:
-            words = _m('{name} added {other}', name=name, other=talk.name(UUID(event.after)) if event.after else '')
-            return Happened(str(event.id), event.created_at, words, 'user-round-plus')
+            return _participant_line(event, name, talk)
+        case EventKind.CATEGORY if after:
+            return _m('{name} set the category to {category}', name=name, category=talk.category(UUID(after))), 'tag'
+        case EventKind.CATEGORY:
+            return _m('{name} took the category away', name=name), 'tag'
+        case EventKind.VISIBILITY if after == Visibility.PRIVATE:
+            return _m('{name} made the ticket private', name=name), 'lock'
+        case EventKind.VISIBILITY:
+            return _m(
+                '{name} showed the ticket to everyone at {company} with tickets', name=name, company=talk.company.name
+            ), 'users'
+        case EventKind.REQUESTER:
+            words = _m('{name} changed who asked: {after}, before {before}', name=name, after=talk.name(UUID(after)), before=talk.name(UUID(before)))  # fmt: skip
+            return words, 'user-round'
+        case EventKind.SUBJECT:
+            return _m('{name} changed the subject; before it was “{before}”', name=name, before=before), 'pencil'
+        case EventKind.DUE if after:
+            return _m('{name} set it due on {day}', name=name, day=day(datetime.fromisoformat(after))), 'calendar-clock'
+        case EventKind.DUE:
+            return _m('{name} took the due date away', name=name), 'calendar-clock'
+
+
+def _participant_line(event: Event, name: str, talk: Conversation) -> tuple[Markup, str]:
+    if event.after:
+        return _m('{name} added {other}', name=name, other=talk.name(UUID(event.after))), 'user-round-plus'
+    if event.before == str(event.actor_id):
+        return _m('{name} left the ticket', name=name), 'log-out'
+    return _m('{name} took {other} out of copy', name=name, other=talk.name(UUID(event.before or ''))), 'circle-minus'
 
 
 _STATUS_ICONS = {
@@ -171,10 +203,14 @@ def _assignee_line(event: Event, name: str, talk: Conversation) -> Markup:
     return _m('{name} gave the ticket to {other}', name=name, other=talk.name(UUID(event.after)))
 
 
-def people_of(talk: Conversation) -> list[Someone]:
+def people_of(talk: Conversation, *, removable: Collection[UUID] = ()) -> list[Someone]:
+    """The people in a ticket; some of those in copy can be taken out."""
     ticket = talk.ticket
     people = [Someone(talk.name(ticket.requester_id), _('asked'))]
-    people += [Someone(talk.name(person), _('in copy')) for person in talk.participants]
+    people += [
+        Someone(talk.name(person), _('in copy'), key=str(person), remove_act='take-out' if person in removable else '')
+        for person in talk.participants
+    ]
     if ticket.author_id not in (ticket.requester_id, ticket.assignee_id):
         people.append(
             Someone(talk.name(ticket.author_id), _('wrote it down'), msp=talk.people[ticket.author_id].user_type == 'internal')
@@ -188,6 +224,12 @@ def who_sees_line(talk: Conversation) -> Text:
     if talk.ticket.visibility == 'private':
         return _('Only the people in it can see this')
     return _('Everyone at {company} with tickets can see this', company=talk.company.name)
+
+
+def visibility_words(visibility: str, company: str) -> str:
+    if visibility == Visibility.PRIVATE:
+        return _('Only the people in it')
+    return _('Everyone at {company} with tickets', company=company)
 
 
 def facts_of(talk: Conversation) -> list[Fact]:
@@ -204,6 +246,6 @@ def priority_options() -> list[Option]:
 
 def visibility_options(company: str) -> list[Option]:
     return [
-        Option('company', _('Everyone at {company} with tickets', company=company), _('Colleagues can follow and help')),
-        Option('private', _('Only the people in it'), _('For personal or sensitive matters')),
+        Option('company', visibility_words('company', company), _('Colleagues can follow and help')),
+        Option('private', visibility_words('private', company), _('For personal or sensitive matters')),
     ]

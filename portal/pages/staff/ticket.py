@@ -3,87 +3,89 @@
 from typing import Any
 from uuid import UUID
 
-from nicegui import ui
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.frame import Primary
-from portal.components.island import Act
+from portal.components.island import Act, Island
 from portal.components.render import render
 from portal.components.values import Action, Option
-from portal.domain import notifications
 from portal.domain.access import Permission
 from portal.domain.audit import record
-from portal.domain.base import Wrong
-from portal.domain.people import User, members, staff
+from portal.domain.people import staff
 from portal.domain.tickets import (
-    Conversation,
     Status,
+    Ticket,
     Turn,
-    add_participants,
+    Visibility,
     assign,
+    change_category,
     change_priority,
+    change_requester,
     change_status,
-    conversation,
     note,
     reopen,
     reply,
     take,
-    ticket_by_number,
-)  # fmt: skip
-from portal.domain.tickets.conversation import who_can_see
-from portal.domain.tickets.words import status_words
+)
+from portal.domain.tickets.model import Priority
+from portal.domain.tickets.words import priority_words, status_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
-from portal.pages.shared.tickets import facts_of, first_name, number_of, people_of, priority_options, timeline, turn_mark
+from portal.pages.shared.ticket_page import TicketPage
+from portal.pages.shared.tickets import facts_of, first_name, priority_options, turn_mark
+from portal.writing import writers
+
+OVER = (Status.SOLVED, Status.CLOSED)
 
 
-class TicketPage:
-    def __init__(self, here: Here) -> None:
-        self.here, self.by = here, here.visit.by
-        self.number = number_of(here.parts['label'])
-        self.errors: dict[str, str] = {}
-        self.text, self.kind = '', 'reply'
+class StaffTicket(TicketPage):
+    draft = 'answer'
+    is_recorded = False  # that somebody of the staff reads what is private
 
     @property
     def works(self) -> bool:
         return self.here.visit.may(Permission.TICKETS_WORK)
 
+    @property
+    def note_words(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _('{company} never sees this', company=self.talk.company.name)
+
     async def build(self) -> None:
-        await self._read(first=True)
+        await super().build()
         ticket = self.talk.ticket
-        self.here.title(f'{ticket.label} {ticket.subject}')
         self.here.set_primary(self._primary(), self._act)
-        self.head = self.here.island(self._head(), self._act)
-        with ui.element('div').classes('split'):
-            with ui.element('div'):
-                self.said = self.here.island(self._said())
-                self.composer = self.here.island(self._composer(), self._act)
-            self.aside = self.here.island(self._aside(), self._act, tag='aside', classes='aside')
-        self.here.wakes(self._again, f'ticket:{ticket.id}', f'note:{ticket.id}')
+        self.here.wakes(self._again, f'note:{ticket.id}')
+        self.here.wakes(self._writers_changed, f'writing:{ticket.id}')
 
-    async def _read(self, *, first: bool = False) -> None:
-        async with self.here.visit.work() as db:
-            self.talk: Conversation = await conversation(db, self.number)
-            ticket = self.talk.ticket
-            self.seeing: list[User] = await who_can_see(db, ticket)
-            self.colleagues = await members(db, ticket.company_id)
-            self.staff = await staff(db)
-            await notifications.mark_seen(db, self.by, ticket.id)
-            if first and ticket.visibility == 'private':
-                await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
+    def _beside_composer(self) -> None:
+        self.writers: Island = self.here.island(self._writers(), classes='writers')
 
-    async def _again(self) -> None:
-        await self._read()
-        self._show()
+    async def _read_in(self, db: AsyncSession) -> None:
+        await super()._read_in(db)
+        self.staff = await staff(db)
+        ticket = self.talk.ticket
+        if ticket.visibility is Visibility.PRIVATE and not self.is_recorded:
+            await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
+            self.is_recorded = True
 
     def _show(self) -> None:
         self.here.set_primary(self._primary(), self._act)
-        self.head.set(self._head())
-        self.said.set(self._said())
-        self.composer.set(self._composer())
-        self.aside.set(self._aside())
+        super()._show()
+
+    async def _writers_changed(self) -> None:
+        self.writers.set(self._writers())
 
     # ---------- what is shown ----------
+
+    def _writers(self) -> Any:
+        """Who else is writing: colleagues, and people of the company."""
+        names = {user.id: user.name for user in (*self.colleagues, *self.staff)}
+        lines = [
+            _('{name} is writing a note', name=names[who]) if what == 'note' else _('{name} is writing a reply', name=names[who])
+            for who, what in writers(self.talk.ticket.id).items() if who in names and who != self.by.user_id
+        ]  # fmt: skip
+        return render('staff/writers.html', lines=lines)
 
     def _head(self) -> Any:
         ticket = self.talk.ticket
@@ -94,22 +96,19 @@ class TicketPage:
 
     def _actions(self) -> list[Action]:
         ticket = self.talk.ticket
-        over = ticket.status in (Status.SOLVED, Status.CLOSED)
+        over = ticket.status in OVER
         actions: list[Action] = []
         if self.works and ticket.assignee_id != self.by.user_id and not over:
-            actions.append(Action(_('Take it'), act='take'))
+            actions.append(Action(_('Take it'), act='take', attrs={'data-v-shown': str(ticket.assignee_id or '')}))
         if over and self.here.visit.may(Permission.TICKETS_CLOSE):
             actions.append(Action(_('Reopen'), act='reopen'))
         return actions
 
     def _primary(self) -> Primary | None:
-        if self.works and self.talk.ticket.status not in (Status.SOLVED, Status.CLOSED):
-            return Primary(_('Mark as solved'), act='solve')
+        status = self.talk.ticket.status
+        if self.works and status not in OVER:
+            return Primary(_('Mark as solved'), act='solve', attrs={'data-v-shown': status.value})
         return None
-
-    def _said(self) -> Any:
-        words = _('{company} never sees this', company=self.talk.company.name)
-        return render('shared/talk.html', parts=timeline(self.talk, self.here.visit), earlier=self.talk.earlier, note_words=words)
 
     def _composer(self) -> Any:
         ticket = self.talk.ticket
@@ -119,24 +118,27 @@ class TicketPage:
             (Status.WAITING_SUPPLIER, _('then a supplier’s turn')), (Status.SOLVED, _('and it is solved')),
         )]  # fmt: skip
         return render(
-            'staff/composer.html', ticket=ticket, text=self.text, kind=self.kind, error=self.errors.get('text', ''), then=then,
-            hearing=', '.join(hearing), company=self.talk.company.name, msp=self.by.tenant.short_name, works=self.works,
-            may_reply=self.here.visit.may(Permission.TICKETS_REPLY), draft=f'answer:{ticket.id}:{self.by.user_id}',
+            'staff/composer.html', **self._about_composer(), kind=self.kind, then=then, hearing=', '.join(hearing),
+            company=self.talk.company.name, msp=self.by.tenant.short_name, works=self.works,
+            may_reply=self.here.visit.may(Permission.TICKETS_REPLY),
         )  # fmt: skip
 
     def _aside(self) -> Any:
         ticket = self.talk.ticket
-        there = {ticket.requester_id, *self.talk.participants}
         return render(
-            'staff/ticket_aside.html', here=self.here, ticket=ticket, company=self.talk.company, msp=self.by.tenant.short_name,
+            'staff/ticket_aside.html', here=self.here, **self._about_people(),
             acts={Turn.CLIENT: 'client', Turn.NEW: 'msp', Turn.MSP: 'msp'}.get(ticket.turn, ''),
-            mine=ticket.turn in (Turn.NEW, Turn.MSP), turn_words=self._turn_words(), works=self.works,
-            facts=facts_of(self.talk), people=people_of(self.talk), seeing=[user.name for user in self.seeing],
+            mine=ticket.turn in (Turn.NEW, Turn.MSP), turn_words=self._turn_words(), works=self.works, facts=facts_of(self.talk),
             staff=[Option(str(user.id), user.name) for user in self.staff], priorities=priority_options(),
             statuses=[Option(s.value, status_words(s, 'staff', self.by.tenant.short_name)) for s in Status],
-            could_add=[Option(str(p.id), p.name) for p in self.colleagues if p.id not in there], errors=self.errors,
-            private=ticket.visibility == 'private', assignee=self.talk.name(ticket.assignee_id),
+            categories=self._categories(), category=self.talk.category(ticket.category_id), assignee=self.talk.name(ticket.assignee_id),
+            could_ask=[Option(str(p.id), p.name) for p in self.colleagues], requester=self.talk.name(ticket.requester_id),
         )  # fmt: skip
+
+    def _categories(self) -> list[Option]:
+        """What can be chosen, and what it is."""
+        mine = self.talk.ticket.category_id
+        return [Option(str(c.id), c.name) for c in self.talk.categories if c.archived_at is None or c.id == mine]
 
     def _turn_words(self) -> str:
         ticket = self.talk.ticket
@@ -151,64 +153,94 @@ class TicketPage:
 
     # ---------- what is done ----------
 
-    async def _act(self, act: Act) -> None:
-        self.errors = {}
+    async def _own_act(self, act: Act) -> None:
         try:
             match act.name:
                 case 'say':
                     await self._say(act)
                 case 'take':
-                    await self._change(lambda db, t: take(db, self.by, t))
+                    me = str(self.by.user_id)
+                    done = await self._set(act, 'assignee', lambda db, t, _me, shown: take(db, self.by, t, shown=shown), value=me)
+                    self._point_to_it(done)
                 case 'solve':
-                    await self._change(lambda db, t: change_status(db, self.by, t, Status.SOLVED.value))
+                    solved = Status.SOLVED.value
+                    self._point_to_it(await self._set(act, 'status', self._status, value=solved))
                 case 'reopen':
                     await self._change(lambda db, t: reopen(db, self.by, t))
                 case 'assign':
-                    to = UUID(act.text('assignee')) if act.text('assignee') else None
-                    await self._change(lambda db, t: assign(db, self.by, t, to))
+                    await self._set(act, 'assignee', lambda db, t, to, shown: assign(db, self.by, t, _person(to), shown=shown))
                 case 'priority':
-                    await self._change(lambda db, t: change_priority(db, self.by, t, act.text('priority')))
+                    await self._set(act, 'priority', lambda db, t, to, shown: change_priority(db, self.by, t, to, shown=shown))
                 case 'status':
-                    await self._change(lambda db, t: change_status(db, self.by, t, act.text('status')))
-                case 'add-people':
-                    people = [UUID(word) for word in act.all('copy')]
-                    await self._change(lambda db, t: add_participants(db, self.by, t, people))
+                    await self._set(act, 'status', self._status)
+                case 'category':
+                    await self._set(
+                        act, 'category', lambda db, t, to, shown: change_category(db, self.by, t, _person(to), shown=shown)
+                    )
+                case 'requester':
+                    keep = act.text('keep')
+                    await self._set(act, 'requester', lambda db, t, to, shown: change_requester(
+                        db, self.by, t, _person(to) or UUID(int=0), keep=bool(keep), shown=shown), more={'keep': keep})  # fmt: skip
                 case _:
                     pass
-        except Wrong as wrong:
-            self.errors = wrong.fields
-            self._show()
         except (AlreadyClosed, ClosedForGood):
             await self._again()
             self.here.say(
                 _('It was closed too long ago to be reopened. A reply opens a new ticket that goes on with it.'), bad=True
             )
 
-    async def _change(self, verb: Any) -> None:
-        async with self.here.visit.work() as db:
-            await verb(db, await ticket_by_number(db, self.number, lock=True))
-        await self._again()
+    async def _status(self, db: AsyncSession, ticket: Ticket, status: str, shown: str | None) -> None:
+        await change_status(db, self.by, ticket, status, shown=shown)
+
+    def _point_to_it(self, done: bool) -> None:
+        """What was pressed stands far from the field that says why nothing happened."""
+        if not done:
+            self.here.say(_('Somebody else was faster: look at the marked field under “Work”.'), bad=True)
+
+    def _real(self, field: str) -> str:
+        ticket = self.talk.ticket
+        own = {
+            'assignee': str(ticket.assignee_id or ''), 'status': ticket.status.value, 'priority': ticket.priority.value,
+            'category': str(ticket.category_id or ''), 'requester': str(ticket.requester_id),
+        }  # fmt: skip
+        return own[field] if field in own else super()._real(field)
+
+    def _value_words(self, field: str, value: str) -> str:
+        match field:
+            case 'assignee':
+                return next((user.name for user in self.staff if str(user.id) == value), _('Nobody'))
+            case 'status':
+                return status_words(Status(value), 'staff', self.by.tenant.short_name)
+            case 'priority':
+                return priority_words(Priority(value))
+            case 'category':
+                return self.talk.category(_person(value)) or _('None')
+            case 'requester':
+                return next((user.name for user in self.colleagues if str(user.id) == value), '')
+            case _:
+                return super()._value_words(field, value)
 
     async def _say(self, act: Act) -> None:
         self.text, self.kind = act.text('body'), 'note' if act.text('do') == 'note' or act.text('kind') == 'note' else 'reply'
-        async with self.here.visit.work() as db:
-            ticket = await ticket_by_number(db, self.number, lock=True)
-            if self.kind == 'note':
-                await note(db, self.by, ticket, self.text)
-                label, moved = ticket.label, False
-            else:
-                where = await reply(db, self.by, ticket, self.text, then=act.text('then') or None)
-                label, moved = where.label, where.id != ticket.id
-        self.text, self.kind = '', 'reply'
-        self.composer.forget_draft(f'answer:{self.talk.ticket.id}:{self.by.user_id}')
-        if moved:
-            self.here.say(_('The old ticket is closed for good; {ticket} goes on with it.', ticket=label))
-            return self.here.go(self.here.url(f'/tickets/{label}'))
-        await self._again()
+
+        async def say(db: AsyncSession, ticket: Ticket, seen: UUID | None) -> Ticket:
+            if self.kind == 'reply':
+                return await reply(db, self.by, ticket, self.text, then=act.text('then') or None, sending=self.sending, seen=seen)
+            await note(db, self.by, ticket, self.text, sending=self.sending)
+            return ticket
+
+        await self._send(act, say)
+
+
+def _person(word: str) -> UUID | None:
+    try:
+        return UUID(word)
+    except ValueError:
+        return None
 
 
 async def ticket(here: Here) -> None:
-    await TicketPage(here).build()
+    await StaffTicket(here).build()
 
 
 SCREENS = (Screen('/tickets/{label}', ticket, Permission.TICKETS_SEE, 'queue'),)

@@ -8,6 +8,7 @@
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
+//   data-kept              on a field: a value of the server's that belongs to the draft, and comes back with it
 
 const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=email],input[type=tel],input[type=url],input[type=number],input[type=date],textarea";
 const KEPT = "input:not([type=password]):not([type=hidden]):not([type=file]),textarea,select";
@@ -277,5 +278,5 @@ function restore(field, value) {
   if (current(field) !== served(field)) return;
   if (field.matches("[type=checkbox],[type=radio]")) field.checked = [].concat(value).includes(field.value);
   else if (field.matches("select")) { for (const option of field.options) option.selected = [].concat(value).includes(option.value); }
-  else if (field.value === "") field.value = value;
+  else if (field.value === "" || "kept" in field.dataset) field.value = value;
 }
