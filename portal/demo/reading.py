@@ -33,6 +33,7 @@ class Story:
     is_private: bool = False
     requester: str = ''
     copy: list[str] = field(default_factory=list[str])
+    about: str = ''  # a category
     key: str = ''
     follows: str = ''
     language: str = 'en'
@@ -97,6 +98,8 @@ def _open(story: Story, where: str, ago: int, at: time, who: str, words: str, te
                 story.requester = requester
             case ['copy', *people]:
                 story.copy = people
+            case ['about', *category]:
+                story.about = ' '.join(category)
             case ['key', key]:
                 story.key = key
             case ['follows', key]:

@@ -32,6 +32,7 @@ class Ids:
     tenants: Mapping[str, UUID]  # by name
     companies: Mapping[str, UUID]  # by slug
     people: Mapping[str, UUID]
+    categories: Mapping[str, Mapping[str, UUID]]  # by provider and name
 
 
 def rows(stories: Iterable[Story], days: Days, ids: Ids) -> Rows:
@@ -125,7 +126,8 @@ class _Ticket:
         self.row = teller.add(
             'ticket', **self.where, id=self.id, number=self.number, subject=teller.words(story.subject, story),
             status=Status.NEW, priority=story.priority, visibility='private' if story.is_private else 'company',
-            requester_id=self.people[story.requester], author_id=self.people[story.by], assignee_id=None, last_comment_id=None,
+            requester_id=self.people[story.requester], author_id=self.people[story.by], assignee_id=None,
+            category_id=self._category(story.about), last_comment_id=None,
             follows_id=teller.tickets[story.follows] if story.follows else None, created_at=self.clock, changed_at=self.clock,
             closed_at=None,
         )  # fmt: skip
@@ -136,6 +138,11 @@ class _Ticket:
             self._participant(story.by, who)
         self._audit(story.by, 'ticket.opened', number=self.number, visibility=self.row['visibility'])
         self._tell(story.by, 'new_ticket', comment)
+
+    def _category(self, name: str) -> UUID | None:
+        if not name:
+            return None
+        return self.teller.ids.categories[_provider(self.story)][name]
 
     def _do(self, step: Step) -> None:
         who = step.who
@@ -161,6 +168,9 @@ class _Ticket:
             case 'priority':
                 self._event(who, 'priority', self.row['priority'], step.words)
                 self.row['priority'] = step.words
+            case 'sorts':
+                before, self.row['category_id'] = self.row['category_id'], self._category(step.words)
+                self._event(who, 'category', str(before) if before else None, str(self.row['category_id']))
             case 'adds':
                 self._participant(who, step.words)
                 self._event(who, 'participant', None, str(self.people[step.words]))

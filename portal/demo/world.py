@@ -29,6 +29,7 @@ def rows(password: str, now: datetime | None = None) -> telling.Rows:
         tenants={tenant['name']: uuid7() for tenant in _TENANTS},
         companies={slug: uuid7() for slug in cast.COMPANIES},
         people={key: uuid7() for key in cast.PEOPLE},
+        categories={provider: {name: uuid7() for name in names} for provider, names in cast.CATEGORIES.items()},
     )
     found = telling.rows(reading.stories(), days, ids)
     _add_tenants(found, ids, days)
@@ -43,6 +44,8 @@ def _add_tenants(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
         _add(found, 'tenant', **tenant, id=me, language='en', timezone='Europe/Berlin', idle_minutes=480, session_hours=168,
              reopen_days=14, created_at=since)  # fmt: skip
         _log(found, me, None, _founder(ids, tenant['name']), since, 'tenant.founded', me)
+        for place, (name, category) in enumerate(ids.categories[tenant['name']].items(), 1):
+            _add(found, 'category', id=category, tenant_id=me, name=name, place=place, created_at=since)
     for slug, (name, provider) in cast.COMPANIES.items():
         me, tenant = ids.companies[slug], ids.tenants[provider]
         _add(found, 'company', id=me, tenant_id=tenant, slug=slug, name=name, created_at=since)

@@ -8,6 +8,7 @@ from portal.components.render import render
 from portal.components.values import Option
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
+from portal.domain.categories import categories
 from portal.domain.people import members
 from portal.domain.tickets import open_ticket
 from portal.i18n import _
@@ -21,7 +22,14 @@ class NewTicket:
         self.here, self.by = here, here.visit.by
         assert self.by.company
         self.company = self.by.company
-        self.values: dict[str, Any] = {'priority': 'normal', 'visibility': 'company', 'subject': '', 'text': '', 'copy': []}
+        self.values: dict[str, Any] = {
+            'priority': 'normal',
+            'visibility': 'company',
+            'category': '',
+            'subject': '',
+            'text': '',
+            'copy': [],
+        }
         self.errors: dict[str, str] = {}
         self.preview: Any = ''
 
@@ -30,17 +38,18 @@ class NewTicket:
         self.here.set_primary(None)  # one is on it
         async with self.here.visit.work() as db:
             self.people = [p for p in await members(db, self.company.id) if p.id != self.by.user_id]
+            self.categories = await categories(db)
         self.island = self.here.island(self._html(), self._act)
 
     def _html(self) -> Any:
         return render(
             'client/new_ticket.html', here=self.here, tenant=self.by.tenant, values=self.values, errors=self.errors, preview=self.preview,
             priorities=priority_options(), visibilities=visibility_options(self.company.name),
-            people=[Option(str(p.id), p.name) for p in self.people], draft=f'new-ticket:{self.company.id}:{self.by.user_id}',
+            categories=[Option(str(c.id), c.name) for c in self.categories], people=[Option(str(p.id), p.name) for p in self.people], draft=f'new-ticket:{self.company.id}:{self.by.user_id}',
         )  # fmt: skip
 
     async def _act(self, act: Act) -> None:
-        self.values = {name: act.text(name) for name in ('subject', 'priority', 'visibility')}
+        self.values = {name: act.text(name) for name in ('subject', 'priority', 'visibility', 'category')}
         self.values |= {'text': act.text('text'), 'copy': act.all('copy')}
         if act.name == 'preview':
             self.preview = to_html(self.values['text']) if self.values['text'] else ''
@@ -52,13 +61,15 @@ class NewTicket:
         self.errors = {}
         try:
             copy = [UUID(word) for word in self.values['copy']]
+            category = UUID(self.values['category']) if self.values['category'] else None
         except ValueError:
-            copy = []
+            copy, category = [], None
         try:
             async with self.here.visit.work() as db:
                 ticket = await open_ticket(
                     db, self.by, company_id=self.company.id, requester_id=self.by.user_id, subject=self.values['subject'],
                     text=self.values['text'], priority=self.values['priority'], visibility=self.values['visibility'], copy=copy,
+                    category_id=category,
                 )  # fmt: skip
                 label = ticket.label
         except Wrong as wrong:

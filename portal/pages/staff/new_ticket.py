@@ -8,6 +8,7 @@ from portal.components.render import render
 from portal.components.values import Option
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
+from portal.domain.categories import categories
 from portal.domain.people import Company, User, companies, members
 from portal.domain.tickets import open_ticket, take
 from portal.i18n import _
@@ -20,7 +21,7 @@ class NewTicket:
     def __init__(self, here: Here) -> None:
         self.here, self.by = here, here.visit.by
         self.values: dict[str, Any] = {
-            'company': here.query.get('company', ''), 'requester': '', 'priority': 'normal', 'visibility': 'company', 'subject': '',
+            'company': here.query.get('company', ''), 'requester': '', 'priority': 'normal', 'visibility': 'company', 'category': '', 'subject': '',
             'text': '', 'copy': [], 'take': 'on' if here.visit.may(Permission.TICKETS_WORK) else '',
         }  # fmt: skip
         self.errors: dict[str, str] = {}
@@ -40,6 +41,7 @@ class NewTicket:
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             self.companies = await companies(db)
+            self.categories = await categories(db)
             self.people = await members(db, self.company.id) if self.company else []
 
     def _html(self) -> Any:
@@ -47,13 +49,14 @@ class NewTicket:
         return render(
             'staff/new_ticket.html', here=self.here, values=self.values, errors=self.errors, preview=self.preview,
             companies=[Option(c.slug, c.name) for c in self.companies], company=company,
+            categories=[Option(str(c.id), c.name) for c in self.categories],
             people=[Option(str(p.id), p.name, p.email) for p in self.people], priorities=priority_options(),
             visibilities=visibility_options(company.name if company else ''), may_take=self.here.visit.may(Permission.TICKETS_WORK),
             draft=f'new-ticket:{self.by.user_id}',
         )  # fmt: skip
 
     async def _act(self, act: Act) -> None:
-        names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility')
+        names = ('company', 'requester', 'subject', 'text', 'priority', 'visibility', 'category')
         # what the form does not show yet stays as it is; a box that is not ticked does not come along
         said = {name: act.text(name) for name in names if name in act}
         self.values = {**self.values, **said, 'take': act.text('take'), 'copy': act.all('copy')}
@@ -75,6 +78,7 @@ class NewTicket:
         try:
             requester = UUID(self.values['requester'])
             copy = [UUID(word) for word in self.values['copy']]
+            category = UUID(self.values['category']) if self.values['category'] else None
         except ValueError:
             self.errors = {'requester': _('Choose who asked.')}
             return False
@@ -83,6 +87,7 @@ class NewTicket:
                 ticket = await open_ticket(
                     db, self.by, company_id=self.company.id, requester_id=requester, subject=self.values['subject'],
                     text=self.values['text'], priority=self.values['priority'], visibility=self.values['visibility'], copy=copy,
+                    category_id=category,
                 )  # fmt: skip
                 if self.values['take'] and self.here.visit.may(Permission.TICKETS_WORK):
                     await take(db, self.by, ticket)
