@@ -48,6 +48,7 @@ PICTURES = (
     Picture('companies', 'Mona Reyes', '/companies', 'The clients', ''),
     Picture('company', 'Mona Reyes', '/companies/acme', 'One client: people, roles, tickets', 'company'),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
+    Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )
