@@ -154,6 +154,18 @@ async def preview(page: Page) -> None:
     await expect(page.locator('.markdown-preview strong')).to_be_visible()
 
 
+async def unfold_everything(page: Page) -> None:
+    for summary in await page.locator('.aside-more > summary').all():
+        await summary.click()
+    await expect(page.locator('.aside-more:not([open])')).to_have_count(0)
+
+
+async def rename(page: Page) -> None:
+    await page.locator('#main [popovertarget]').first.click()
+    await page.get_by_role('button', name='Rename').click()
+    await expect(page.get_by_label('New name')).to_be_visible()
+
+
 async def add_people(page: Page) -> None:
     await page.locator('.add-people > summary').click()
     await expect(page.locator('.add-people form')).to_be_visible()
@@ -222,6 +234,8 @@ async def no_connection(page: Page) -> None:
         pytest.param('ada', '/tickets/new', ticket_without_words, WIDE, id='new-ticket-wrong'),
         pytest.param('ada', '/tickets/new', preview, WIDE, id='new-ticket-preview'),
         pytest.param('ada', '/tickets/{printer}', add_people, WIDE, id='add-people'),
+        pytest.param('tess', '/tickets/{printer}', unfold_everything, WIDE, id='unfolded'),
+        pytest.param('mona', '/categories', rename, WIDE, id='rename-category'),
         pytest.param('tess', '/tickets/{printer}', internal_note, WIDE, id='internal-note'),
         pytest.param('ada', '/tickets/{printer}', no_connection, WIDE, id='no-connection'),
         pytest.param('mona', '/companies/new', company_without_a_name, WIDE, id='new-company-wrong'),
