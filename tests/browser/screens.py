@@ -48,12 +48,8 @@ PICTURES = (
     Picture('companies', 'Mona Reyes', '/companies', 'The clients', ''),
     Picture('company', 'Mona Reyes', '/companies/acme', 'One client: people, roles, tickets', 'company'),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
-<<<<<<< d64a68258d219e8e39597cef11bb44b62d560ca7
     Picture('replies', 'Mona Reyes', '/replies', 'Texts for answers given again and again', ''),
-||||||| 1cf312a
-=======
     Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
->>>>>>> 4a885d6fc18d58605fc5bcd6da2bc4fe6ddc5e41
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )
