@@ -11,7 +11,7 @@ HOW TO USE
 
 VALUES (values.py, frozen dataclasses; `Text` is str or Markup)
     Option(value, label, hint, icon, disabled)  OptionGroup(label, options)  Tab(label, href, count, current, icon)
-    Filter(key, label, options, chosen, clear_href)  FilterOption(label, href, current, count)
+    Filter(key, label, options, chosen, clear_href, act, searchable)  FilterOption(label, href, current, count, value)
     Column(label, href, sorted='ascending'|'descending', right, wide, unseen, classes)
     Action(label, href | act | type='submit', kind, icon, attrs)
     MenuItem(label, href | act, icon, hint, current, danger, divided, attrs)
@@ -27,6 +27,7 @@ MACROS (templates/macros/; * = used with {% call %})
                classes, attrs)  link_button(label, href, kind, icon_name, small, wide, unseen, download, attrs)
              text_button(label, act, key, values, type, …)  action(a, small)
              menu(id, label, items, icon_name, unseen, kind, small, end)  menu_items(items)  menu_body(items)
+             menu_searched(id, label, items, icon_name, search, above)
              segments(options, label, act)  segments_field(name, label, options, value)
     fields   field(name, label, kind, value, help, error, optional, hint, required, placeholder, autocomplete, disabled,
                readonly, maxlength, autofocus, on, wait, id, attrs); kind: text email password number search date tel url code
@@ -38,8 +39,9 @@ MACROS (templates/macros/; * = used with {% call %})
     lists    tabs(tabs, label)  search_box(label, action, name, value, act, wait, keep, placeholder)  filter_menu(filter)
              filters(filters, search, end)  filter_link(label, href, icon_name, download)  table_head(columns)
              *table(columns, label, classes, dense, cards, busy)  table_group(title, columns, count)
-             subject(words, href, meta, number)  list_foot(words, newer, older)  bulk(words, actions)  rows(rows, classes)
-             facts(facts)  people(people)
+             subject(words, href, meta, number, unread)  *attended(news)  pick(label, key, checked, act)  menu_search(label)
+             list_foot(words, newer, older)  bulk(words, actions, menus, extra)  progress(words, value, most, actions)
+             rows(rows, classes)  facts(facts)  people(people)
     layout   page_head(title, lead, actions, above, statement, line)  crumbs(crumbs)  statement(words, level)  answers(answers)
              *section(title, link, href, level, classes)  *lined(title, note, level, id)  *aside_section(title, level)
              note_slip(title, html, who_sees, by)  news(title, words, meta)  suggest(items)
@@ -67,7 +69,7 @@ FRAME (frame.py)
 PLAIN (plain.py)  door(page, door, form, below)  lone(page, content, tag, foot)  message(page, title, words, …)
     PlainPage  Door  Account
 
-ISLAND (island.py)  Island(html, on_act, tag, classes)  .set(html)  .content  .forget_draft(key)  .adopt()  static_html(island)
+ISLAND (island.py)  Island(html, on_act, tag, classes)  .set(html)  .content  .forget_draft(key)  .insert(text)  .adopt()  static_html(island)
     Act(name, key, values)  act.text('subject', most)  act.all('copy')  'x' in act; attributes: see static/js/island.js.
     A page that draws `static_html` in `#ssr` calls `.adopt()`, so that the HTML is sent once.
 

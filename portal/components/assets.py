@@ -28,7 +28,14 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
     'portal.css': _PLAIN_CSS,
     'app.css': (*_PLAIN_CSS, 'css/quasar.css', 'css/live.css'),
     'plain.js': ('js/portal.js',),
-    'app.js': ('vendor/idiomorph.min.js', 'js/shell.js', 'js/portal.js', 'js/writing.js', 'js/connection.js'),
+    'app.js': (
+        'vendor/idiomorph.min.js',
+        'js/shell.js',
+        'js/portal.js',
+        'js/writing.js',
+        'js/keys.js',
+        'js/connection.js',
+    ),
 }
 _FILES = ('icons.svg', 'fonts/inter-latin.woff2', 'fonts/inter-latin-ext.woff2', 'fonts/vazirmatn-arabic.woff2')
 _TYPES = {

@@ -229,6 +229,15 @@ def _sample() -> dict[str, object]:
                 '#clear',
             ),
             Filter('turn', 'Whose turn', (FilterOption('You', '#', count=2), FilterOption('Northwind', '#', count=4))),
+            Filter(
+                'status',
+                'Status',
+                (FilterOption('New', value='new', current=True), FilterOption('Solved', value='solved')),
+                'New',
+                '#clear',
+                act='filter',
+                searchable=True,
+            ),
         ],
         'columns': [
             Column('Subject', '#'),

@@ -119,6 +119,10 @@ class Island(Element, component='static/js/island.js'):
         """What was sent has arrived: empty the form that was sent last, and drop its draft, or the draft of this key."""
         self.run_method('forget', key)
 
+    def insert(self, text: str) -> None:
+        """Into the composer that stands in it, where the cursor is."""
+        self.run_method('insert', text)
+
     async def _handle(self, event: GenericEventArguments) -> None:
         assert self._on_act is not None
         number = event.args.get('number') if isinstance(event.args, dict) else None

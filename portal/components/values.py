@@ -45,23 +45,29 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class FilterOption:
-    """A value of a filter, as the link that chooses it."""
+    """A value of a filter, as the link that chooses it, or where several can be chosen as what is sent (`value`)."""
 
     label: Text
-    href: str
+    href: str = ''
     current: bool = False
     count: int | None = None
+    value: str = ''
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A menu of links above a list. With `clear_href` it is on, and shows `chosen`."""
+    """A menu of links above a list. With `clear_href` it is on, and shows `chosen`.
+
+    With `act` it is a form of boxes, of which several can be ticked: each change sends `filter` (the key) and all its values.
+    """
 
     key: str
     label: str
     options: tuple[FilterOption, ...]
     chosen: Text = ''
     clear_href: str = ''
+    act: str = ''
+    searchable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

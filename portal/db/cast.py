@@ -76,7 +76,8 @@ Row = dict[str, Any]
 TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
-    'company_note', 'company_slug', 'import_batch', 'import_row',
+    'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
+    'canned_reply',
 )  # fmt: skip
 
 
@@ -105,6 +106,10 @@ def _plain(value: object) -> str:
 
 #: Stands in every internal note: no client may ever meet it.
 SECRET = 'spare-fuser-in-the-van'  # noqa: S105
+
+
+#: What the cast have not read; they have had all else open.
+UNREAD = (('ada', 'printer'), ('ugo', 'printer'), ('mona', 'scanners'), ('bea', 'scanners'), ('stan', 'oven'), ('cleo', 'oven'))
 
 
 @dataclass(frozen=True)
@@ -202,8 +207,14 @@ def make(maintenance_conninfo: str) -> Cast:
     for slug, by in (('acme', 'mona'), ('bolt', 'mona'), ('bakery', 'stan')):
         scene.around_company(companies[slug], by=members[by])
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
+    _desk(scene, members, everything)
     with _connection(maintenance_conninfo).transaction():
         insert(_connection(maintenance_conninfo), scene.rows)
+        unread = [f'{members[who].user_id} {everything[ticket].id}' for who, ticket in UNREAD]
+        _connection(maintenance_conninfo).execute(
+            "delete from ticket_unread where tenant_id = any(%s) and user_id || ' ' || ticket_id <> all(%s)",
+            ([northwind.id, southgate.id], unread),
+        )
     return Cast(northwind=northwind, southgate=southgate, **everything)
 
 
@@ -250,6 +261,20 @@ def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
     }  # fmt: skip
 
 
+def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) -> None:
+    """What staff keep for their work: a view and a reply of the team's, a view of Tess's own; and a ticket that is due."""
+    for owner, begins, ticket in (('mona', 'finn', 'printer'), ('stan', 'stan', 'oven')):
+        me, view = {'tenant_id': m[owner].tenant_id}, uuid7()
+        kept: Row = {**me, 'owner_id': m[owner].user_id, 'is_shared': True}
+        scene.add('saved_view', **kept, id=view, name='Urgent ones', query={'priority': 'urgent'}, created_at=scene.now)
+        scene.add('default_view', **me, user_id=m[begins].user_id, view_id=view)
+        scene.add('canned_reply', **kept, id=uuid7(), title='Restart it', changed_at=scene.now,
+                  body=f'Hello {{first_name}}, please restart it. {SECRET}')  # fmt: skip
+        scene.add('ticket_due', **scene.part(tickets[ticket]), due_on=scene.now.date().isoformat(), is_open=True)
+    own: Row = {'tenant_id': m['tess'].tenant_id, 'owner_id': m['tess'].user_id, 'is_shared': False}
+    scene.add('saved_view', **own, id=uuid7(), name='Acme', query={'company': 'acme'}, created_at=scene.now)
+
+
 class _Scene:
     """Collects rows, to be written at once."""
 
@@ -261,35 +286,35 @@ class _Scene:
 
     def tenant(self, name: Provider, short_name: str, prefix: str) -> Tenant:
         tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.localhost')
-        self._add(
+        self.add(
             'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
             idle_minutes=480, session_hours=168, reopen_days=14, created_at=self.now - timedelta(days=500),
         )  # fmt: skip
         self.categories[tenant.id] = {category: uuid7() for category in CATEGORIES[name]}
         for place, (category, me) in enumerate(self.categories[tenant.id].items(), 1):
-            self._add('category', id=me, tenant_id=tenant.id, name=category, place=place, created_at=self.now)
-        self._add('counter', tenant_id=tenant.id, kind='ticket', value=1000)
+            self.add('category', id=me, tenant_id=tenant.id, name=category, place=place, created_at=self.now)
+        self.add('counter', tenant_id=tenant.id, kind='ticket', value=1000)
         self._by_id[tenant.id] = self.rows['counter'][-1]
-        self._add('role', id=uuid7(), tenant_id=tenant.id, name='Reader', user_type='client', permissions=['tickets.see'])
+        self.add('role', id=uuid7(), tenant_id=tenant.id, name='Reader', user_type='client', permissions=['tickets.see'])
         return tenant
 
     def company(self, tenant: Tenant, slug: str, name: str) -> Company:
         company = Company(uuid7(), tenant.id, slug, name)
-        self._add('company', id=company.id, tenant_id=tenant.id, slug=slug, name=name, created_at=self.now)
+        self.add('company', id=company.id, tenant_id=tenant.id, slug=slug, name=name, created_at=self.now)
         return company
 
     def person(self, tenant: Tenant, person: Person, companies: Mapping[str, Company]) -> list[Member]:
         """Signed in. One Member for staff, and for clients one in each company."""
         me, cookie, user_type = uuid7(), secrets.token_urlsafe(32), 'internal' if person.staff_role else 'client'
-        self._add(
+        self.add(
             'users', id=me, tenant_id=tenant.id, email=person.email, name=person.name, user_type=user_type,
             staff_role=person.staff_role, theme='auto', mail_off=[], created_at=self.now,
         )  # fmt: skip
-        self._add('credential', user_id=me, tenant_id=tenant.id, password_hash=_cheap_hash(), changed_at=self.now)
-        self._add('session', token_hash=hashlib.sha256(cookie.encode()).digest(), tenant_id=tenant.id, user_id=me, device='Test',
+        self.add('credential', user_id=me, tenant_id=tenant.id, password_hash=_cheap_hash(), changed_at=self.now)
+        self.add('session', token_hash=hashlib.sha256(cookie.encode()).digest(), tenant_id=tenant.id, user_id=me, device='Test',
                   created_at=self.now, last_seen_at=self.now, expires_at=self.now + timedelta(days=1))  # fmt: skip
         for slug, role in person.companies.items():
-            self._add('membership', id=uuid7(), tenant_id=tenant.id, user_id=me, company_id=companies[slug].id, role=role,
+            self.add('membership', id=uuid7(), tenant_id=tenant.id, user_id=me, company_id=companies[slug].id, role=role,
                       created_at=self.now)  # fmt: skip
 
         def member(company: Company | None, role: str) -> Member:
@@ -308,7 +333,7 @@ class _Scene:
         counter['value'] += 1
         ticket = Ticket(uuid7(), counter['value'])
         where = {'tenant_id': of.tenant_id, 'company_id': of.company_id}
-        self._add(
+        self.add(
             'ticket', **where, id=ticket.id, number=ticket.number, subject=subject, status=status, priority=priority,
             visibility='private' if private else 'company', requester_id=of.user_id, author_id=of.user_id,
             assignee_id=assignee.user_id if assignee else None, category_id=self.categories[of.tenant_id].get(about), last_comment_id=None, created_at=at - timedelta(days=1),
@@ -316,32 +341,32 @@ class _Scene:
         )  # fmt: skip
         self._by_id[ticket.id] = self.rows['ticket'][-1]
         for member in copy:
-            self._add('ticket_participant', **where, ticket_id=ticket.id, user_id=member.user_id, added_by_id=of.user_id,
+            self.add('ticket_participant', **where, ticket_id=ticket.id, user_id=member.user_id, added_by_id=of.user_id,
                       added_at=at)  # fmt: skip
         return ticket
 
     def comment(self, ticket: Ticket, by: Member, body: str, *, internal: bool = False) -> None:
         row, me = self._by_id[ticket.id], uuid7()
-        self._add('ticket_comment', **self._part(ticket), id=me, author_id=by.user_id, body=body, is_internal=internal,
+        self.add('ticket_comment', **self.part(ticket), id=me, author_id=by.user_id, body=body, is_internal=internal,
                   created_at=row['changed_at'])  # fmt: skip
         if not internal:
             row['last_comment_id'] = me
 
     def around(self, ticket: Ticket, *, by: Member, to: Member) -> None:
         """One row of everything else that hangs on a ticket."""
-        row, part = self._by_id[ticket.id], self._part(ticket)
-        self._add('ticket_event', **part, id=uuid7(), actor_id=by.user_id, kind='status', before='new', after=row['status'],
+        row, part = self._by_id[ticket.id], self.part(ticket)
+        self.add('ticket_event', **part, id=uuid7(), actor_id=by.user_id, kind='status', before='new', after=row['status'],
                   is_internal=False, created_at=row['changed_at'])  # fmt: skip
-        self._add(
+        self.add(
             'file', **part, id=uuid7(), place=None, comment_id=row['last_comment_id'], author_id=to.user_id, name='page.txt',
             media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
             is_internal=False, created_at=row['changed_at'],
         )  # fmt: skip
         told = {**part, 'actor_id': by.user_id, 'kind': 'reply', 'created_at': row['changed_at']}
-        self._add('notification', **told, id=uuid7(), user_id=to.user_id)
-        self._add('mail_outbox', **told, id=uuid7(), to_user_id=to.user_id, comment_id=row['last_comment_id'], state='sent',
+        self.add('notification', **told, id=uuid7(), user_id=to.user_id)
+        self.add('mail_outbox', **told, id=uuid7(), to_user_id=to.user_id, comment_id=row['last_comment_id'], state='sent',
                   subject=f'[{ticket.label}] {row["subject"]}', sent_at=self.now)  # fmt: skip
-        self._add(
+        self.add(
             'audit', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], at=row['created_at'],
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
         )  # fmt: skip
@@ -349,9 +374,9 @@ class _Scene:
     def unsent(self, ticket: Ticket, by: Member) -> None:
         """What somebody has begun to write, with a file that is not sent either; no form shows this place."""
         where = {'tenant_id': by.tenant_id, 'company_id': by.company_id, 'place': f'unsent:{ticket.id}'}
-        self._add('draft', **where, id=uuid7(), user_id=by.user_id, version=1, content={'body': 'I think'}, earlier=[],
+        self.add('draft', **where, id=uuid7(), user_id=by.user_id, version=1, content={'body': 'I think'}, earlier=[],
                   saved_at=self.now)  # fmt: skip
-        self._add(
+        self.add(
             'file', **where, id=uuid7(), ticket_id=None, comment_id=None, author_id=by.user_id, name='unsent.txt',
             media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
             is_internal=False, created_at=self.now,
@@ -360,20 +385,20 @@ class _Scene:
     def around_company(self, company: Company, *, by: Member) -> None:
         """One row of everything that hangs on a company, and an import that was tried."""
         where, me, batch = {'tenant_id': company.tenant_id, 'company_id': company.id}, by.user_id, uuid7()
-        self._add('company_note', **where, body=f'Key at the reception. {SECRET}', author_id=me, changed_at=self.now)
-        self._add('company_slug', **where, slug=f'old-{company.slug}')
-        self._add(
+        self.add('company_note', **where, body=f'Key at the reception. {SECRET}', author_id=me, changed_at=self.now)
+        self.add('company_slug', **where, slug=f'old-{company.slug}')
+        self.add(
             'import_batch', id=batch, tenant_id=company.tenant_id, kind='companies', file_name='clients.csv', encoding='utf_8',
             delimiter=';', columns=['Name'], mapping={'name': 0}, options={}, state='ready', author_id=me, created_at=self.now,
             touched_at=self.now,
         )  # fmt: skip
-        self._add('import_row', batch_id=batch, tenant_id=company.tenant_id, number=2, cells=[company.name], problems=[])
+        self.add('import_row', batch_id=batch, tenant_id=company.tenant_id, number=2, cells=[company.name], problems=[])
 
-    def _part(self, ticket: Ticket) -> Row:
+    def part(self, ticket: Ticket) -> Row:
         row = self._by_id[ticket.id]
         return {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'ticket_id': ticket.id}
 
-    def _add(self, table: str, **row: Any) -> None:
+    def add(self, table: str, **row: Any) -> None:
         self.rows[table].append(row)
 
 

@@ -1,6 +1,6 @@
 """Tenants, companies and people of the demo, and with the stories everything that happened, as rows."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +49,7 @@ def rows(password: str, now: datetime | None = None) -> telling.Rows:
     found = telling.rows(reading.stories(), days, ids)
     _add_tenants(found, ids, days)
     _add_people(found, ids, days, password)
+    _add_desk(found, ids, days)
     return found
 
 
@@ -84,6 +85,37 @@ def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str
         provider = cast.COMPANIES[slug][1]
         _add(found, 'company_note', tenant_id=ids.tenants[provider], company_id=ids.companies[slug], body=body,
              author_id=_founder(ids, provider), changed_at=since)  # fmt: skip
+
+
+#: Title, text, language, and whose it is: of one person, or of the team.
+_REPLIES = (
+    ('We are on it', 'Hello {first_name},\n\nthank you, we are looking at {ticket} now and come back to you today.\n\n{me}', 'en', 'mona', True),
+    ('Restart and tell us', 'Hello {first_name},\n\nplease restart the device once and tell us whether it still happens:\n\n- off, '
+     'ten seconds, on\n- then the same step again\n\n{me}', 'en', 'mona', True),
+    ('Fernwartung anbieten', 'Guten Tag {requester},\n\nwann passt Ihnen eine Fernwartung von 15 Minuten?\n\n{me}, {msp}', 'de', 'mona', True),
+    ('Lunch break', 'I am back at 13:00 and call you then, {first_name}.', None, 'tess', False),
+)  # fmt: skip
+#: Name, what it asks for, whose it is, and whether the team has it.
+_VIEWS = (
+    ('Bolt, open', {'view': 'turn', 'company': 'bolt'}, 'tess', False),
+    ('High and urgent', {'view': 'turn', 'priority': 'urgent,high'}, 'mona', True),
+)
+
+
+def _add_desk(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
+    """What staff keep for their work, and until when some tickets are to be done."""
+    since, tenant = days.moment(30, time(9)), ids.tenants[cast.NORTHWIND]
+    for title, body, language, owner, shared in _REPLIES:
+        _add(found, 'canned_reply', id=uuid7(), tenant_id=tenant, owner_id=ids.people[owner], title=title, body=body,
+             language=language, is_shared=shared, changed_at=since)  # fmt: skip
+    for name, query, owner, shared in _VIEWS:
+        _add(found, 'saved_view', id=uuid7(), tenant_id=tenant, owner_id=ids.people[owner], name=name, query=query,
+             is_shared=shared, created_at=since)  # fmt: skip
+    ours = [row for row in found['ticket'] if row['status'] in ('new', 'open') and row['tenant_id'] == tenant]
+    for row, shift in zip(ours, (-1, 0, 0, 1, 3), strict=False):
+        due_on = (days.moment(0, time(12)) + timedelta(days=shift)).date()
+        _add(found, 'ticket_due', ticket_id=row['id'], tenant_id=tenant, company_id=row['company_id'], due_on=due_on.isoformat(),
+             is_open=True)  # fmt: skip
 
 
 def _founder(ids: telling.Ids, provider: str) -> UUID:

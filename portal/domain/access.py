@@ -36,6 +36,8 @@ class Permission(StrEnum):
     COMPANIES_MANAGE = 'companies.manage'  # add and change companies and their people
     STAFF_MANAGE = 'staff.manage'  # add the MSP's own people, change their roles, shut them out
     TENANT_MANAGE = 'tenant.manage'  # what holds for the whole MSP, such as its categories
+    DESK_OWN = 'desk.own'  # one's own saved views and canned replies, and to use those of the team
+    DESK_TEAM = 'desk.team'  # those that the whole team has
     MONEY_SEE = 'money.see'
     MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
     PROFILE_EDIT = 'profile.edit'
@@ -43,7 +45,7 @@ class Permission(StrEnum):
 
 P = Permission
 _CLIENT = frozenset({P.TICKETS_SEE, P.TICKETS_OPEN, P.TICKETS_REPLY, P.TICKETS_CLOSE, P.PROFILE_EDIT})
-_STAFF = frozenset({P.TICKETS_SEE, P.TICKETS_OPEN, P.TICKETS_REPLY, P.COMPANIES_SEE, P.PROFILE_EDIT})
+_STAFF = frozenset({P.TICKETS_SEE, P.TICKETS_OPEN, P.TICKETS_REPLY, P.COMPANIES_SEE, P.DESK_OWN, P.PROFILE_EDIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,17 @@ BUILT_IN: dict[str, BuiltIn] = {
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
         L_('MSP admin'),
-        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.TENANT_MANAGE, P.MONEY_SEE, P.MAIL_READ},
+        _STAFF
+        | {
+            P.TICKETS_WORK,
+            P.TICKETS_CLOSE,
+            P.COMPANIES_MANAGE,
+            P.STAFF_MANAGE,
+            P.TENANT_MANAGE,
+            P.DESK_TEAM,
+            P.MONEY_SEE,
+            P.MAIL_READ,
+        },
     ),
 }
 

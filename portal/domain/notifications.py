@@ -94,8 +94,11 @@ def _statements() -> tuple[Select[Any], Select[Any]]:
 
 @verb(Permission.TICKETS_SEE)
 async def mark_seen(db: AsyncSession, by: Principal, ticket_id: UUID | None = None) -> None:
-    """All of the person's lines, or those of one ticket, are seen."""
+    """All of the person's lines are seen, or those of one ticket, which they have open: it is read."""
     change = update(Notification).where(col(Notification.user_id) == by.user_id, col(Notification.seen_at).is_(None))
     if ticket_id:
+        from portal.domain.tickets.waiting import mark_read
+
         change = change.where(col(Notification.ticket_id) == ticket_id)
+        await mark_read(db, by, ticket_id)
     await db.exec(change.values(seen_at=now()))

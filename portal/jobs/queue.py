@@ -44,11 +44,11 @@ async def retry_stalled(context: procrastinate.JobContext, timestamp: int) -> No
 @queue.periodic(cron='17 3 * * *')
 @queue.task(name='tidy', queueing_lock='tidy')
 async def tidy(timestamp: int) -> None:
-    """Forget sessions and attempts that are long over."""
+    """Forget sessions and attempts that are long over, and what nobody cared to read."""
     from sqlalchemy import text
 
     async with surroundings.database.engines['worker'].begin() as connection:
-        await connection.execute(text('select app.tidy()'))
+        await connection.execute(text('select app.tidy(), app.tidy_unread()'))
 
 
 async def run(database: Database, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from portal.db.engine import SignedOut
 from portal.domain import notifications
 from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
-from portal.i18n import _, _m, _n
+from portal.i18n import _, _m, _n, capped
 from portal.live import Subscription, together
 from portal.pages.screens import Screen, Screens, reference
 from portal.visit import Visit, theme, visit
@@ -29,7 +29,8 @@ PAUSE = 0.3  # seconds that a frame waits for more to change, before it counts a
 
 @dataclass(frozen=True)
 class Place:
-    """A line of the navigation. `label` is translated when shown; `count` names a number of `Counter`."""
+    """A line of the navigation. `label` is translated when shown; `count` names one of the side's numbers, `counts` says what it
+    is a number of."""
 
     key: str
     label: Any
@@ -38,6 +39,7 @@ class Place:
     needs: Permission
     group: Any = ''
     count: str = ''
+    counts: Any = ''
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Page:
         self.primary: Primary | None = self._usual_primary()
         self.numbers: dict[str, int] = {}
         self.bell = notifications.Bell(0, [])
+        self.title = ''
         self.is_drawn = False  # the frame is drawn once, when the first screen has said what it wants of it
 
     async def show(self) -> None:
@@ -92,15 +95,15 @@ class Page:
                     self.bar = Island(Markup(), self._act, classes='through')
                     with ui.element('main').classes('page') as main:
                         main.props['id'] = 'main'
-                        self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary)
+                        self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary, self._entitle)
                         await self.screens.first(request.url.path + query)
                 self.bottom = Island(Markup(), self._act, classes='through')
                 self.overlays = Island(render('overlays.html', staff=self.visit.by.is_staff), classes='through')
         self.is_drawn = True
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
-        subscription = Subscription(self.root, self._woken, f'bell:{self.visit.by.user_id}', *self.spec.topics(self.visit),
-                                    pause=PAUSE, shares=True)  # fmt: skip
+        topics = (f'bell:{self.visit.by.user_id}', f'unread:{self.visit.by.user_id}', *self.spec.topics(self.visit))
+        subscription = Subscription(self.root, self._woken, *topics, pause=PAUSE, shares=True)
         self.client.on_delete(subscription.close)
         self.client.on_connect(lambda: forget_html(self.client))
 
@@ -140,9 +143,18 @@ class Page:
         self.primary = primary
         self._refresh()
 
+    def _entitle(self, title: str) -> None:
+        """What the tab is called: the screen's title, and before it how much is unread."""
+        unread, self.title = self.numbers.get('unread'), title
+        full = f'({capped(unread)}) {title}' if unread else title
+        if full != self.client.title:
+            ui.page_title(full)
+
     def _refresh(self) -> None:
         if not self.is_drawn:
             return
+        with self.root:
+            self._entitle(self.title)
         data = self._data()
         self.nav.set(frame.nav(data))
         self.bar.set(frame.topbar(data))
@@ -191,7 +203,7 @@ class Page:
             count = self.numbers.get(place.count) or None
             groups.setdefault(str(place.group), []).append(
                 NavItem(place.key, str(place.label), self.visit.root + place.path, place.icon, count=count,
-                        count_label=_('open') if count else None, current=place.key == self.current)
+                        count_label=str(place.counts) if count else None, current=place.key == self.current)
             )  # fmt: skip
         return tuple(NavGroup(tuple(items), label) for label, items in groups.items())
 

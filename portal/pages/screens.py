@@ -63,6 +63,7 @@ class Here:
     parts: Mapping[str, str]
     query: dict[str, str]
     show_primary: Callable[[Primary | None], None]
+    show_title: Callable[[str], None]
     closing: list[Closing] = field(default_factory=list[Closing])
     status: int = 200
     on_primary: Callable[[Act], Any] | None = None
@@ -82,7 +83,7 @@ class Here:
         self.show_primary(primary)
 
     def title(self, title: str) -> None:
-        ui.page_title(f'{title} · {self.visit.by.company.name if self.visit.by.company else self.visit.by.tenant.name}')
+        self.show_title(f'{title} · {self.visit.by.company.name if self.visit.by.company else self.visit.by.tenant.name}')
 
     def island(self, html: Any, on_act: Callable[[Act], Any] | None = None, **more: Any) -> Island:
         """HTML where the screen is being built; what goes wrong in `on_act` becomes words for the person."""
@@ -160,8 +161,9 @@ class Screens:
     """One page's screens: builds what the address asks for, and leaves the one before."""
 
     def __init__(self, table: tuple[Screen, ...], visit: Visit, moved: Callable[[Screen | None], None],
-                 show_primary: Callable[[Primary | None], None]) -> None:  # fmt: skip
-        self.table, self.visit, self.moved, self.show_primary = table, visit, moved, show_primary
+                 show_primary: Callable[[Primary | None], None], show_title: Callable[[str], None]) -> None:  # fmt: skip
+        self.table, self.visit, self.moved = table, visit, moved
+        self.show_primary, self.show_title = show_primary, show_title
         self.stage = Stage(visit.root, self.go)
         self.here: Here | None = None
         self.asked = 0
@@ -204,7 +206,7 @@ class Screens:
         root = self.visit.root
         path = parts.path[len(root) :].rstrip('/') if parts.path == root or parts.path.startswith(root + '/') else '//'
         query = {name: value for name, value in parse_qsl(parts.query, max_num_fields=30) if len(value) <= 300}
-        return Here(self.visit, place, self.stage, path, {}, query, self.show_primary)
+        return Here(self.visit, place, self.stage, path, {}, query, self.show_primary, self.show_title)
 
     async def _build(self, here: Here) -> None:
         try:

@@ -51,6 +51,8 @@ PICTURES = (
     Picture('person', 'Mona Reyes', '/people/{person}', 'One person of a client: companies, tickets', 'person'),
     Picture('import', 'Mona Reyes', '/import', 'Companies and people from a file', ''),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
+    Picture('replies', 'Mona Reyes', '/replies', 'Texts for answers given again and again', ''),
+    Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )

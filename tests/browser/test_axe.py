@@ -157,6 +157,18 @@ async def preview(page: Page) -> None:
     await expect(page.locator('.markdown-preview strong')).to_be_visible()
 
 
+async def unfold_everything(page: Page) -> None:
+    for summary in await page.locator('.aside-more > summary').all():
+        await summary.click()
+    await expect(page.locator('.aside-more:not([open])')).to_have_count(0)
+
+
+async def rename(page: Page) -> None:
+    await page.locator('#main [popovertarget]').first.click()
+    await page.get_by_role('button', name='Rename').click()
+    await expect(page.get_by_label('New name')).to_be_visible()
+
+
 async def add_people(page: Page) -> None:
     await page.locator('.add-people > summary').click()
     await expect(page.locator('.add-people form')).to_be_visible()
@@ -201,6 +213,22 @@ async def internal_note(page: Page) -> None:
     await expect(page.get_by_role('button', name='Save internal note')).to_be_visible()
 
 
+async def picked(page: Page) -> None:
+    await page.locator('.queue td .tick').first.check()
+    await expect(page.locator('.bulk')).to_be_visible()
+
+
+async def bulk_menu(page: Page) -> None:
+    await picked(page)
+    await opens('bulk-due')(page)
+
+
+async def save_a_view(page: Page) -> None:
+    await opens('list-menu')(page)
+    await page.get_by_role('button', name='Save as a view').click()
+    await expect(page.get_by_role('dialog')).to_be_visible()
+
+
 async def no_connection(page: Page) -> None:
     await page.context.set_offline(True)
     await expect(page.locator('#connection [data-lost]')).to_be_visible()
@@ -218,10 +246,16 @@ async def no_connection(page: Page) -> None:
         pytest.param('ada', '/tickets', filter_menu, WIDE, id='filter-menu'),
         pytest.param('tess', '', filter_menu, WIDE, id='filter-menu-of-staff'),
         pytest.param('tess', '', filter_menu, NARROW, id='filter-menu-narrow'),
+        pytest.param('tess', '', picked, NARROW, id='picked-narrow'),
+        pytest.param('tess', '', bulk_menu, WIDE, id='bulk-menu'),
+        pytest.param('mona', '', save_a_view, WIDE, id='save-a-view'),
+        pytest.param('tess', '/tickets/{printer}', opens('canned'), WIDE, id='canned-replies'),
         pytest.param('tess', '', shortcuts, WIDE, id='shortcuts'),
         pytest.param('ada', '/tickets/new', ticket_without_words, WIDE, id='new-ticket-wrong'),
         pytest.param('ada', '/tickets/new', preview, WIDE, id='new-ticket-preview'),
         pytest.param('ada', '/tickets/{printer}', add_people, WIDE, id='add-people'),
+        pytest.param('tess', '/tickets/{printer}', unfold_everything, WIDE, id='unfolded'),
+        pytest.param('mona', '/categories', rename, WIDE, id='rename-category'),
         pytest.param('tess', '/tickets/{printer}', internal_note, WIDE, id='internal-note'),
         pytest.param('ada', '/tickets/{printer}', no_connection, WIDE, id='no-connection'),
         pytest.param('mona', '/companies/new', company_without_a_name, WIDE, id='new-company-wrong'),

@@ -266,3 +266,70 @@ async def test_staff_open_a_ticket_for_a_caller(page_as: PageAs, cast: Cast) -> 
     await expect(ugo.get_by_role('link', name='Ugo called: the door is stuck')).to_be_visible()
     await ugo.get_by_role('link', name='Ugo called: the door is stuck').click()
     await expect(ugo.locator('.people')).to_contain_text('Ugo Marchetti')
+
+
+async def test_two_technicians_answer_at_once(page_as: PageAs, cast: Cast) -> None:
+    """Mona sees that Tess is writing; Tess answers first; Mona is asked once, keeps her words, and sends them. A retry after a
+    reload says nothing twice, and Ugo is told of none of it."""
+    tess, mona, ugo = await page_as(cast.tess), await page_as(cast.mona), await page_as(cast.ugo)
+    for page, root in ((tess, '/msp'), (mona, '/msp'), (ugo, '/client-portal/acme')):
+        await go(page, f'{root}/tickets/{cast.printer.label}')
+    await tess.get_by_label('Reply', exact=True).press_sequentially('I take care of it')
+    await expect(mona.get_by_text('Tess Okafor is writing a reply')).to_be_visible()
+    await mona.get_by_label('Reply', exact=True).press_sequentially('Hello Ugo')
+    await expect(tess.get_by_text('Mona Reyes is writing a reply')).to_be_visible()
+    await tess.get_by_role('button', name='Send reply').click()
+    await expect(mona.locator('.said').last).to_contain_text('I take care of it')
+    await expect(mona.get_by_text('Tess Okafor is writing a reply')).to_have_count(0)
+    await mona.get_by_role('button', name='Send reply').click()
+    await expect(mona.locator('.answered')).to_contain_text('I take care of it')
+    await expect(mona.get_by_label('Reply', exact=True)).to_have_value('Hello Ugo')
+    await mona.get_by_role('button', name='Send anyway').click()
+    await expect(mona.locator('.said').last).to_contain_text('Hello Ugo')
+    await expect(mona.locator('.answered')).to_have_count(0)
+    await expect(mona.get_by_label('Reply', exact=True)).to_have_value('')
+    await expect(ugo.locator('.said').last).to_contain_text('Hello Ugo')
+    assert 'is writing' not in await ugo.content()
+
+
+async def test_a_draft_that_was_sent_already_is_not_said_twice(page_as: PageAs, cast: Cast) -> None:
+    """The answer got through, but the word of it did not: the draft comes back with the name under which it was sent."""
+    ugo = await page_as(cast.ugo)
+    await go(ugo, f'/client-portal/acme/tickets/{cast.printer.label}')
+    await ugo.get_by_label('Reply', exact=True).press_sequentially('It prints again')
+    draft = await ugo.evaluate('JSON.stringify(Object.entries(sessionStorage))')
+    await ugo.get_by_role('button', name='Send reply').click()
+    await expect(ugo.locator('.said').last).to_contain_text('It prints again')
+    await ugo.evaluate('(kept) => { for (const [key, value] of JSON.parse(kept)) sessionStorage.setItem(key, value); }', draft)
+    await go(ugo, f'/client-portal/acme/tickets/{cast.printer.label}')
+    await expect(ugo.get_by_label('Reply', exact=True)).to_have_value('It prints again')
+    await ugo.get_by_role('button', name='Send reply').click()
+    await expect(ugo.get_by_label('Reply', exact=True)).to_have_value('')
+    await expect(ugo.get_by_text('It prints again')).to_have_count(1)
+
+
+async def test_bill_is_led_away_when_he_is_taken_out(page_as: PageAs, cast: Cast) -> None:
+    ugo, bill = await page_as(cast.ugo), await page_as(cast.bill)
+    for page in (ugo, bill):
+        await go(page, f'/client-portal/acme/tickets/{cast.salary.label}')
+    await ugo.get_by_role('button', name='Take Bill Novak out').click()
+    await expect(bill).to_have_url(re.compile('/client-portal/acme/tickets$'))
+    await expect(bill.get_by_text(f'You cannot see {cast.salary.label} any more.')).to_be_visible()
+    await expect(bill.locator('#main')).not_to_contain_text('salary')
+
+
+async def test_a_subject_being_typed_is_not_replaced(page_as: PageAs, cast: Cast) -> None:
+    tess, ugo = await page_as(cast.tess), await page_as(cast.ugo)
+    await go(tess, f'/msp/tickets/{cast.printer.label}')
+    await go(ugo, f'/client-portal/acme/tickets/{cast.printer.label}')
+    for page, words in ((tess, 'Hers'), (ugo, 'His')):
+        await page.get_by_text('Correct the subject').click()
+        await page.get_by_label('Subject').fill('')
+        await page.get_by_label('Subject').press_sequentially(words)
+    await tess.get_by_role('button', name='Change the subject').click()
+    await expect(ugo.get_by_role('heading', level=1)).to_have_text('Hers')
+    await expect(ugo.get_by_label('Subject')).to_have_value('His')
+    await ugo.get_by_role('button', name='Change the subject').click()
+    await expect(ugo.get_by_text('Tess Okafor set this to “Hers”')).to_be_visible()
+    await ugo.get_by_role('button', name='Set it to “His” all the same').click()
+    await expect(tess.get_by_role('heading', level=1)).to_have_text('His')

@@ -144,9 +144,11 @@ PER_MACRO = {
     'table_group': {'columns': 4},
     'bones': {'rows': 2},
     'textarea': {'rows': 2},
-    'composer': {'rows': 2},
+    'composer': {'rows': 2, 'hidden': {HOSTILE: HOSTILE}, 'kept': {HOSTILE: HOSTILE}},
     'markdown': {'rows': 2},
     'suggest': {'items': [values.Row(HOSTILE, HOSTILE, HOSTILE, HOSTILE)]},
+    'bulk': {'menus': [(HOSTILE, HOSTILE, [values.MenuItem(HOSTILE, act=HOSTILE)])]},
+    'progress': {'value': 3, 'most': 5},
     'banner': {'action': values.Action(HOSTILE, act=HOSTILE)},
 }
 

@@ -27,6 +27,7 @@ from portal.domain.tickets.sharing import (
     may_take_out,
     remove_participant,
 )
+from portal.domain.tickets.waiting import change_due, mark_all_read, mark_unread
 from portal.domain.tickets.working import (
     assign,
     change_category,
@@ -40,7 +41,7 @@ from portal.domain.tickets.working import (
 
 __all__ = [
     'Answered', 'Comment', 'Conversation', 'Counts', 'Cursor', 'Event', 'EventKind', 'File', 'Listing', 'Overtaken', 'Participant', 'Priority',
-    'Row', 'Status', 'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_priority',
+    'Row', 'Status', 'Ticket', 'Turn', 'Visibility', 'Where', 'add_participants', 'assign', 'change_category', 'change_due', 'change_priority',
     'change_requester', 'change_status', 'change_subject', 'change_visibility', 'close', 'conversation', 'counts', 'leave', 'listing',
-    'may_correct', 'may_take_out', 'note', 'open_ticket', 'remove_participant', 'reopen', 'reply', 'take', 'tell_writing', 'ticket_by_number', 'turn_of',
+    'mark_all_read', 'mark_unread', 'may_correct', 'may_take_out', 'note', 'open_ticket', 'remove_participant', 'reopen', 'reply', 'take', 'tell_writing', 'ticket_by_number', 'turn_of',
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The tables, and the words that are stored (the words on screen follow from them)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
@@ -181,6 +181,37 @@ class Participant(SQLModel, table=True):
     company_id: UUID
     added_by_id: UUID
     added_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class Unread(SQLModel, table=True):
+    """Somebody else said something on the ticket, and the person has not had it open since. Written by the database."""
+
+    __tablename__: str = 'ticket_unread'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
+        Index('ticket_unread_of', 'tenant_id', 'user_id', 'company_id', 'ticket_id'),
+    )
+    user_id: UUID = Field(primary_key=True)
+    ticket_id: UUID = Field(primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    company_id: UUID
+    since: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class Due(SQLModel, table=True):
+    """Until when the staff want it done: a day in the tenant's time zone. Clients cannot read it."""
+
+    __tablename__: str = 'ticket_due'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
+        Index('ticket_due_open', 'tenant_id', 'due_on', 'ticket_id', postgresql_where=text('is_open')),
+    )
+    ticket_id: UUID = Field(primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    company_id: UUID
+    due_on: date
+    is_open: bool  # follows the ticket
 
 
 class Comment(SQLModel, table=True):

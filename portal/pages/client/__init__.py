@@ -13,7 +13,16 @@ from portal.visit import Visit
 
 PLACES = (
     Place('home', L_('Home'), '', 'house', Permission.TICKETS_SEE),
-    Place('tickets', L_('Tickets'), '/tickets', 'messages-square', Permission.TICKETS_SEE, L_('Help'), count='open'),
+    Place(
+        'tickets',
+        L_('Tickets'),
+        '/tickets',
+        'messages-square',
+        Permission.TICKETS_SEE,
+        L_('Help'),
+        count='unread',
+        counts=L_('unread'),
+    ),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (*home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS)
@@ -25,7 +34,7 @@ def spec(portal: Settings) -> SideSpec:
 
 
 async def _numbers(db: Any, visit: Visit) -> dict[str, int]:
-    return {'open': (await counts(db, visit.by.user_id, staff=False)).open}
+    return {'unread': (await counts(db, visit.by.user_id, staff=False)).unread}
 
 
 def _topics(visit: Visit) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ see it is asked of the database in the same transaction, for the session of ever
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -47,6 +48,7 @@ class Reading:
     sight: dict[Visibility, list[User]]
     colleagues: list[User]
     staff: list[User] = field(default_factory=list[User])  # for staff
+    due: date | None = None  # for staff
     _said: dict[tuple[Voice, bool], Markup] = field(default_factory=dict[tuple[Voice, bool], Markup])
 
     def said(self, page: 'TicketPage') -> Markup:

@@ -3,20 +3,22 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup
 
+from portal import i18n
 from portal.components.render import macro
 from portal.components.values import Fact, File, Option, Someone, Text
 from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
-from portal.domain.tickets.model import Event
+from portal.domain.tickets.model import OPEN_RANKS, Event
+from portal.domain.tickets.waiting import today
 from portal.domain.tickets.words import priority_words, status_words
-from portal.i18n import _, _m, day
+from portal.i18n import _, _m, _n, day
 from portal.markdown import to_html, to_text
 from portal.pages.shared.files import shown
 from portal.visit import Visit
@@ -65,12 +67,19 @@ class Line:
     last_by: str
     last_word: str
     changed: Any
-    assignee: str
+    assignee: str  # first name
+    assigned_to: str
+    unread: bool
+    due: Markup | str
+    group: str  # what it stands under in a list of this order
+    is_over: bool
 
 
-def line(row: Row, visit: Visit) -> Line:
+def line(row: Row, visit: Visit, *, sort: str = '') -> Line:
     by = visit.by
     meta: list[Text] = [row.company if by.is_staff else row.requester]
+    if row.category:
+        meta.append(row.category)
     if row.visibility == 'private':
         meta.append(macro('icon')('lock', small=True) + ' ' + _('Private'))
     if not by.is_staff and row.priority in (Priority.URGENT, Priority.HIGH):
@@ -78,8 +87,37 @@ def line(row: Row, visit: Visit) -> Line:
     return Line(
         str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', row.subject, meta,
         turn_mark(row.status, by.side, by.tenant.short_name), priority_mark(row.priority), first_name(row.last_by or ''),
-        to_text(row.last_word or ''), row.changed_at, first_name(row.assignee or ''),
+        to_text(row.last_word or ''), row.changed_at, first_name(row.assignee or ''), row.assignee or '', row.unread,
+        due_mark(row.due_on, today(by.tenant), is_over=row.queue_rank >= OPEN_RANKS) if row.due_on else '',
+        _group(row, sort, today(by.tenant)), row.queue_rank >= OPEN_RANKS,
     )  # fmt: skip
+
+
+def _group(row: Row, sort: str, day: date) -> str:
+    match sort:
+        case 'turn' if row.queue_rank < OPEN_RANKS:
+            return (_('Our turn'), _('Waiting for a supplier'), _('Waiting for clients'))[row.queue_rank // 10]
+        case 'company':
+            return row.company
+        case 'priority':
+            return priority_words(row.priority)
+        case 'due' if row.due_on:
+            days = (row.due_on - day).days
+            return _('Overdue') if days < 0 else _('Today') if days == 0 else _('Within a week') if days < 7 else _('Later')
+        case _:
+            return ''
+
+
+def due_mark(due_on: date, today: date, *, is_over: bool = False) -> Markup | str:
+    """How long there is, in words; an icon says the same. What is done is not late."""
+    days = (due_on - today).days
+    if is_over:
+        return macro('state')(i18n.day(due_on), icon_name='calendar-check')
+    if days < 0:
+        return macro('state')(_n('{n} day over', '{n} days over', -days), kind='bad')
+    if days < 2:
+        return macro('state')(_('Today') if days == 0 else _('Tomorrow'), kind='wait' if days == 0 else '', icon_name='clock')
+    return macro('state')(i18n.day(due_on), icon_name='clock')
 
 
 def first_name(name: str) -> str:

@@ -7,20 +7,21 @@ from portal.domain.tickets import counts
 from portal.i18n import L_
 from portal.pages import gallery, settings
 from portal.pages.frame import Place, SideSpec
-from portal.pages.staff import categories, companies, mail, new_ticket, queue, team, ticket
+from portal.pages.staff import categories, companies, mail, new_ticket, queue, replies, team, ticket
 from portal.settings import Settings
 from portal.visit import Visit
 
 PLACES = (
-    Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours'),
+    Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours', counts=L_('with us')),
     Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
     Place('team', L_('Team'), '/team', 'users', Permission.STAFF_MANAGE, L_('Tenant')),
     Place('categories', L_('Categories'), '/categories', 'tag', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
+    Place('replies', L_('Canned replies'), '/replies', 'message-square', Permission.DESK_OWN, L_('You')),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *categories.SCREENS, *mail.SCREENS,
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *categories.SCREENS, *mail.SCREENS, *replies.SCREENS,
     *settings.SCREENS,
 )  # fmt: skip
 
@@ -31,7 +32,8 @@ def spec(portal: Settings) -> SideSpec:
 
 
 async def _numbers(db: Any, visit: Visit) -> dict[str, int]:
-    return {'ours': (await counts(db, visit.by.user_id, staff=True)).theirs}
+    numbers = await counts(db, visit.by.user_id, staff=True)
+    return {'ours': numbers.theirs, 'unread': numbers.unread}
 
 
 def _topics(visit: Visit) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.components.frame import Primary
 from portal.components.island import Act, Island
 from portal.components.render import render
-from portal.components.values import Action, Option
+from portal.components.values import Action, MenuItem, Option
 from portal.domain.access import Permission
 from portal.domain.audit import record
+from portal.domain.canned import canned_replies, canned_reply, filled
 from portal.domain.people import User, staff
 from portal.domain.tickets import (
     Status,
@@ -20,6 +21,7 @@ from portal.domain.tickets import (
     Visibility,
     assign,
     change_category,
+    change_due,
     change_priority,
     change_requester,
     change_status,
@@ -29,14 +31,15 @@ from portal.domain.tickets import (
     take,
 )
 from portal.domain.tickets.model import Priority
+from portal.domain.tickets.waiting import due_of, parse_due, today
 from portal.domain.tickets.words import priority_words, status_words
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
-from portal.i18n import _
+from portal.i18n import LANGUAGES, _, day
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.files import chosen_files
 from portal.pages.shared.rooms import Reading
 from portal.pages.shared.ticket_page import TicketPage
-from portal.pages.shared.tickets import facts_of, first_name, priority_options, turn_mark
+from portal.pages.shared.tickets import due_mark, facts_of, first_name, priority_options, turn_mark
 from portal.writing import writers
 
 OVER = (Status.SOLVED, Status.CLOSED)
@@ -58,6 +61,7 @@ class StaffTicket(TicketPage):
         await super().build()
         ticket = self.talk.ticket
         self.here.set_primary(self._primary(), self._act)
+        self.here.wakes(self._again, f'canned:{self.by.tenant.id}')
         self.here.wakes(self._writers_changed, f'writing:{ticket.id}')
 
     def _beside_composer(self) -> None:
@@ -72,10 +76,12 @@ class StaffTicket(TicketPage):
         return self.reading.staff
 
     async def _reading(self, db: AsyncSession) -> Reading:
-        return replace(await super()._reading(db), staff=await staff(db))
+        reading = await super()._reading(db)
+        return replace(reading, staff=await staff(db), due=await due_of(db, reading.talk.ticket.id))
 
     async def _read_in(self, db: AsyncSession) -> None:
         await super()._read_in(db)
+        self.canned = await canned_replies(db, self.by) if self.here.visit.may(Permission.DESK_OWN) else []
         ticket = self.talk.ticket
         if ticket.visibility is Visibility.PRIVATE and not self.is_recorded:
             await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
@@ -132,7 +138,7 @@ class StaffTicket(TicketPage):
         return render(
             'staff/composer.html', **self._about_composer(), kind=self.kind, then=then, hearing=', '.join(hearing),
             company=self.talk.company.name, msp=self.by.tenant.short_name, works=self.works,
-            may_reply=self.here.visit.may(Permission.TICKETS_REPLY),
+            may_reply=self.here.visit.may(Permission.TICKETS_REPLY), canned=self._canned_lines(),
         )  # fmt: skip
 
     def _aside(self) -> Any:
@@ -144,8 +150,22 @@ class StaffTicket(TicketPage):
             staff=[Option(str(user.id), user.name) for user in self.staff], priorities=priority_options(),
             statuses=[Option(s.value, status_words(s, 'staff', self.by.tenant.short_name)) for s in Status],
             categories=self._categories(), category=self.talk.category(ticket.category_id), assignee=self.talk.name(ticket.assignee_id),
+            due=self.reading.due.isoformat() if self.reading.due else '', due_mark=self._due_mark(),
             could_ask=[Option(str(p.id), p.name) for p in self.colleagues], requester=self.talk.name(ticket.requester_id),
         )  # fmt: skip
+
+    def _due_mark(self) -> Any:
+        return (
+            due_mark(self.reading.due, today(self.by.tenant), is_over=self.talk.ticket.status in OVER) if self.reading.due else ''
+        )
+
+    def _canned_lines(self) -> list[MenuItem]:
+        lines = [
+            MenuItem(reply.title, act='canned', hint=LANGUAGES.get(reply.language or '', ''),
+                     attrs={'data-key': str(reply.id), 'data-words': f'{reply.title} {reply.body[:200]}'})
+            for reply in self.canned
+        ]  # fmt: skip
+        return [*lines, MenuItem(_('Look after the replies'), href=self.here.url('/replies'), icon='pencil', divided=bool(lines))]
 
     def _categories(self) -> list[Option]:
         """What can be chosen, and what it is."""
@@ -189,6 +209,10 @@ class StaffTicket(TicketPage):
                     await self._set(
                         act, 'category', lambda db, t, to, shown: change_category(db, self.by, t, _person(to), shown=shown)
                     )
+                case 'due':
+                    await self._set(act, 'due', lambda db, t, to, shown: change_due(db, self.by, t, parse_due(to), shown=shown))
+                case 'canned' if act.key:
+                    await self._insert_canned(act.key)
                 case 'requester':
                     keep = act.text('keep')
                     await self._set(act, 'requester', lambda db, t, to, shown: change_requester(
@@ -213,7 +237,7 @@ class StaffTicket(TicketPage):
         ticket = self.talk.ticket
         own = {
             'assignee': str(ticket.assignee_id or ''), 'status': ticket.status.value, 'priority': ticket.priority.value,
-            'category': str(ticket.category_id or ''), 'requester': str(ticket.requester_id),
+            'category': str(ticket.category_id or ''), 'due': self.reading.due.isoformat() if self.reading.due else '', 'requester': str(ticket.requester_id),
         }  # fmt: skip
         return own[field] if field in own else super()._real(field)
 
@@ -227,10 +251,22 @@ class StaffTicket(TicketPage):
                 return priority_words(Priority(value))
             case 'category':
                 return self.talk.category(_person(value)) or _('None')
+            case 'due':
+                return day(parse_due(value) or today(self.by.tenant)) if value else _('No day')
             case 'requester':
                 return next((user.name for user in self.colleagues if str(user.id) == value), '')
             case _:
                 return super()._value_words(field, value)
+
+    async def _insert_canned(self, key: str) -> None:
+        async with self.here.visit.work() as db:
+            chosen = await canned_reply(db, self.by, _person(key) or UUID(int=0))
+        talk = self.talk
+        asked = talk.name(talk.ticket.requester_id)
+        self.composer.insert(filled(chosen.body, {
+            'requester': asked, 'first_name': first_name(asked), 'company': talk.company.name, 'ticket': talk.ticket.label,
+            'subject': talk.ticket.subject, 'me': self.by.name, 'msp': self.by.tenant.name,
+        }))  # fmt: skip
 
     async def _say(self, act: Act) -> None:
         self.text, self.kind = act.text('body'), 'note' if act.text('do') == 'note' or act.text('kind') == 'note' else 'reply'

@@ -105,6 +105,15 @@ export default {
         if (!place?.querySelector(`:scope > [data-key="${CSS.escape(node.dataset.key)}"]`)) place?.append(node);
       this.shown = null;
     },
+    // At the cursor of the composer; what is typed there stays.
+    insert(text) {
+      const field = this.$el.querySelector(".composer textarea[name=body]");
+      if (!field) return;
+      field.focus();
+      if (document.execCommand("insertText", false, text)) return; // can be undone
+      field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    },
     done(number) {
       this.pending.get(number)?.release();
       this.pending.delete(number);

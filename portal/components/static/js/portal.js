@@ -18,7 +18,7 @@
       if (on) act(on);
     }
     // a link or an act within a popover has been taken: the popover is no longer needed
-    const inside = find(event.target, "[popover] a[href], .menu[popover]:not(.panel) [data-act]");
+    const inside = find(event.target, "[popover] a[href], .menu[popover]:not(.panel) [data-act]:not(form)");
     if (inside && !event.defaultPrevented && (event.ctrlKey || event.metaKey)) return;
     if (inside) inside.closest("[popover]").hidePopover?.();
     closeOtherBoxes(event.target);

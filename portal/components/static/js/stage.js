@@ -76,6 +76,7 @@ export default {
         const title = this.$el.querySelector("h1");
         title?.setAttribute("tabindex", "-1");
         title?.focus({ preventScroll: true });
+        document.dispatchEvent(new Event("arrived"));
       });
     },
     address(path, replace) {

@@ -15,7 +15,7 @@ def upgrade() -> None:
         grant select, update (seen_at) on notification to portal_definer;
         create policy definer on notification to portal_definer using (true) with check (true);
 
-        -- Those of the sessions whose people may see the ticket now; what they were told of it is seen.
+        -- Those of the sessions whose people may see the ticket now; what they were told of it is seen, and nothing of it unread.
         -- The rule is the one of the policies of `ticket` (a test compares).
         create function app.look(p_ticket uuid, p_tokens bytea[]) returns setof bytea
         language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
@@ -34,6 +34,7 @@ def upgrade() -> None:
                        or exists (select from ticket_participant p where p.ticket_id = t.id and p.user_id = m.user_id))) end;
           update notification set seen_at = now()
             where tenant_id = app.tenant() and ticket_id = p_ticket and user_id = any (looking) and seen_at is null;
+          delete from ticket_unread where tenant_id = app.tenant() and ticket_id = p_ticket and user_id = any (looking);
           return query select unnest(found);
         end $$;
     """)
