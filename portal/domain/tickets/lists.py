@@ -1,10 +1,9 @@
 """Questions that answer with many tickets: pages by keyset, search, and counts that wait.
 
-Row security decides what is found; nothing here repeats it, but for the search function of the database, which has to
-(`@@` is not leakproof, see architecture).
+Row security decides what is found; nothing here repeats it. Words are looked for by `searching`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal, cast
@@ -20,15 +19,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.people import Company, User
 from portal.domain.tickets.model import OPEN_RANKS, Comment, Priority, Status, Ticket, Visibility
+from portal.domain.tickets.searching import Found, search
 
 select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 
 PAGE = 25
-SEARCH_MOST = 500
 COUNT_MOST = 100  # counts are exact up to here
 
-Sort = Literal['changed', '-changed', 'number', '-number', 'turn']
-SORTS: tuple[Sort, ...] = ('-changed', 'changed', '-number', 'number', 'turn')
+Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'best']
+SORTS: tuple[Sort, ...] = ('-changed', 'changed', '-number', 'number', 'turn', 'best')
 Group = Literal['open', 'mine', 'theirs', 'away', 'done', 'closed', 'all']
 #: By whose turn it is, as the client sees it: mine = the client acts. Each is a range of queue ranks.
 _RANKS: dict[str, tuple[int, int]] = {
@@ -109,14 +108,16 @@ class Listing:
     newer: Cursor | None
     older: Cursor | None
     sort: Sort
-    at_most: bool = field(default=False)  # the search found more than it looks through
+    found: Found | None = field(default=None)  # where words were looked for
 
 
 async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listing:
     """One page and what lies on either side of it."""
-    found = await _search(db, where.words) if where.words else None
+    found = await search(db, where.words, company_id=where.company_id) if where.words else None
+    if found is None and where.sort == 'best':
+        where = replace(where, sort='-changed', cursor=None)
     cursor = where.cursor
-    values = {**_values(where), 'found': found or []}
+    values = {**_values(where), 'found': found.ids if found else []}
     values |= {f'edge_{n}': value for n, value in enumerate(cursor.values)} if cursor else {}
     direction = '' if cursor is None else 'newer' if cursor.backwards else 'older'
     statement = _page(where.group, where.sort, _asked(where), direction, found is not None, most + 1)
@@ -124,16 +125,9 @@ async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listin
     more, backwards = len(rows) > most, direction == 'newer'
     if more:
         rows = rows[1:] if backwards else rows[:most]
-    before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else cursor) else None
-    after = Cursor(_key(rows[-1], where.sort)) if rows and (backwards or more) else None
-    return Listing(rows, before, after, where.sort, at_most=found is not None and len(found) >= SEARCH_MOST)
-
-
-_SEARCH = select(sql.app.search_tickets(bindparam('words'), SEARCH_MOST))
-
-
-async def _search(db: AsyncSession, words: str) -> list[UUID]:
-    return [row[0] for row in await cast(Any, db).exec(_SEARCH, params={'words': words})]
+    before = Cursor(_key(rows[0], where.sort, found), backwards=True) if rows and (more if backwards else cursor) else None
+    after = Cursor(_key(rows[-1], where.sort, found)) if rows and (backwards or more) else None
+    return Listing(rows, before, after, where.sort, found)
 
 
 #: What may be asked for of a column; in the statement it is a parameter of the same name.
@@ -163,10 +157,15 @@ def _filtered(query: Select[Any], group: Group, asked: frozenset[str]) -> Select
     return query
 
 
+_FOUND: Any = bindparam('found', type_=ARRAY(Uuid()))
+
+
 def _columns(sort: Sort) -> tuple[tuple[Any, ...], bool]:
     """The columns of an order, and whether it runs downwards."""
     if sort == 'turn':
         return (col(Ticket.queue_rank), col(Ticket.changed_at), col(Ticket.id)), False
+    if sort == 'best':
+        return (sql.array_position(_FOUND, col(Ticket.id)).label('place'),), False
     if 'number' in sort:
         return (col(Ticket.number),), sort.startswith('-')
     return (col(Ticket.changed_at), col(Ticket.id)), sort.startswith('-')
@@ -183,9 +182,11 @@ def _placed(query: Select[Any], sort: Sort, direction: str) -> Select[Any]:
     return query.order_by(*(c.desc() if downwards else c for c in columns))
 
 
-def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
+def _key(row: Row, sort: Sort, found: Found | None) -> tuple[Any, ...]:
     if sort == 'turn':
         return row.queue_rank, row.changed_at, row.id
+    if sort == 'best' and found:
+        return (found.ids.index(row.id) + 1,)
     return (row.number,) if 'number' in sort else (row.changed_at, row.id)
 
 
@@ -198,8 +199,10 @@ def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searc
         t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id, t.requester_id,
         t.assignee_id, t.last_comment_id,
     )  # fmt: skip
+    if sort == 'best':
+        narrowed = narrowed.add_columns(*_columns(sort)[0])
     if searching:
-        narrowed = narrowed.where(col(t.id) == any_(bindparam('found', type_=ARRAY(Uuid()))))
+        narrowed = narrowed.where(col(t.id) == any_(_FOUND))
     narrowed = _placed(_filtered(narrowed, group, asked), sort, direction)
     # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
     page: Any = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c

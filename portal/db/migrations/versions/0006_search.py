@@ -1,0 +1,50 @@
+"""Search through everything that is said, with ranking and without minding typing errors; exports that are kept for some days."""
+
+from pathlib import Path
+
+from alembic import op
+
+from portal.db.migrations.words import hand_over, protect, script, unforced
+
+revision = '0006'
+down_revision = '0002'
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent / 'sql'
+NEW = (
+    'app.plain(text)', 'app.vector(text, "char")', 'app.words_in(text)', 'app.query_of(text[], text, text)',
+    'app.words_met(text, text[])', 'app.telling_words(tsvector)', 'app.learn_words(uuid, uuid, tsvector)',
+    'app.joined(tsvector, tsvector)', 'app.index_everything()', 'app.search_tickets(text, integer, uuid, boolean)',
+    'app.tickets_by_names(text[], uuid)', 'app.nearest_words(text)',
+)  # fmt: skip
+ANYONE = 'portal_staff, portal_client, portal_door, portal_worker, portal_definer'
+
+
+def upgrade() -> None:
+    op.execute('create extension if not exists pg_trgm')
+    op.execute('create extension if not exists unaccent')
+    script('drop function app.search_tickets(text, integer); alter table ticket drop column words;')
+    script((SQL / '0006_search.sql').read_text())
+    with unforced('ticket', 'ticket_comment', 'ticket_text', 'ticket_word'):
+        op.execute('select app.index_everything()')
+    for table in ('ticket_text', 'ticket_word'):
+        protect(table)
+        _for_functions(table, 'select, insert, update' if table == 'ticket_text' else 'select, insert')
+    _for_functions('ticket_comment', 'select')
+    script(f"""
+        revoke execute on function {', '.join(NEW)} from public;
+        grant execute on function app.plain(text), app.vector(text, "char"), app.words_in(text), app.words_met(text, text[]) to {ANYONE};
+        grant execute on function app.query_of(text[], text, text) to portal_staff, portal_definer;
+        grant execute on function app.telling_words(tsvector), app.joined(tsvector, tsvector),
+          app.learn_words(uuid, uuid, tsvector) to portal_definer;
+        grant execute on function app.search_tickets(text, integer, uuid, boolean), app.nearest_words(text)
+          to portal_staff, portal_client, portal_definer;
+        grant execute on function app.tickets_by_names(text[], uuid) to portal_definer;
+    """)
+    hand_over()
+
+
+def _for_functions(table: str, rights: str) -> None:
+    op.execute(f'grant {rights} on {table} to portal_definer')
+    op.execute(f'create policy definer on {table} to portal_definer using (true) with check (true)')
