@@ -35,7 +35,9 @@ async def says(visit_as: VisitAs, who: Member, subject: str, body: str = 'Thank 
         return (await open_ticket(db, visit.by, **asked, **more)).id
 
 
-@pytest.mark.parametrize('words', ['kyocera', 'KYOC', 'blank copying', 'copying kyocera', 'T-{n}', 't{n}', '{n}', 'kyocera!', 'K\x00yocera'])
+@pytest.mark.parametrize(
+    'words', ['kyocera', 'KYOC', 'blank copying', 'copying kyocera', 'T-{n}', 't{n}', '{n}', 'kyocera!', 'K\x00yocera']
+)
 async def test_words_of_subject_and_text_and_the_number(look: Look, cast: Cast, words: str) -> None:
     found = await look(cast.ada, words.format(n=cast.printer.number))
     assert (found.ids[0], found.how) == (cast.printer.id, 'all')
@@ -80,7 +82,25 @@ async def test_some_words_are_better_than_nothing(look: Look, cast: Cast) -> Non
 
 @pytest.mark.parametrize(
     'words',
-    ['', ' ', ':*', "'", '\\', "a' | 'b", '!&|()<->', '"', '%_', '\x00', '-' * 300, 'x' * 10_000, 'a:* ' * 5_000, '٣', '😀', "');--", '\ud800'],
+    [
+        '',
+        ' ',
+        ':*',
+        "'",
+        '\\',
+        "a' | 'b",
+        '!&|()<->',
+        '"',
+        '%_',
+        '\x00',
+        '-' * 300,
+        'x' * 10_000,
+        'a:* ' * 5_000,
+        '٣',
+        '😀',
+        "');--",
+        '\ud800',
+    ],
 )
 @pytest.mark.parametrize('who', ['ada', 'tess'])
 async def test_nothing_one_types_is_an_error(look: Look, cast: Cast, who: str, words: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from portal.domain.people import Company, User
 from portal.domain.tickets.model import Comment
 
 select: Any = sqlalchemy.select
@@ -38,13 +39,18 @@ class Found:
 
 async def search(db: AsyncSession, words: str, *, company_id: UUID | None = None, most: int = SEARCH_MOST) -> Found:
     """Tickets with all the words; if there are none, with words that are nearly the same; if there are none, with some."""
-    words = words.replace('\x00', '').encode(errors='ignore').decode()  # what PostgreSQL takes for no text
+    words = clean(words)
     if ids := await _search(db, words, company_id, most):
         return Found(ids, words, 'all')
     near = (await cast(Any, db).exec(_NEAR, params={'words': words})).scalar_one()
     if near and (ids := await _search(db, near, company_id, most)):
         return Found(ids, near, 'alike')
     return Found(await _search(db, near or words, company_id, most, any_word=True), near or words, 'some')
+
+
+def clean(words: str) -> str:
+    """Without what PostgreSQL takes for no text."""
+    return words.replace('\x00', '').encode(errors='ignore').decode()
 
 
 _SEARCH = select(
@@ -73,3 +79,25 @@ async def passages(db: AsyncSession, ids: list[UUID], words: str) -> dict[UUID, 
         .order_by(Comment.ticket_id, met.desc(), col(Comment.id).desc())
     )
     return {row[0]: (row[1], row[2]) for row in await cast(Any, db).exec(statement, params={'words': words})}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A company, or a person in one."""
+
+    company: str
+    company_slug: str
+    person: str | None
+    email: str | None
+
+
+async def find_names(db: AsyncSession, words: str, *, most: int = 5) -> list[Named]:
+    """For staff: companies first, then people."""
+    found = sql.app.find_names(bindparam('words', type_=Text()), most).table_valued('company_id', 'user_id', name='found')
+    statement = (
+        select(Company.name, Company.slug, User.name, User.email)
+        .select_from(found)
+        .join(Company, col(Company.id) == sqlalchemy.cast(found.c.company_id, Uuid()))
+        .outerjoin(User, col(User.id) == sqlalchemy.cast(found.c.user_id, Uuid()))
+    )
+    return [Named(*row) for row in await cast(Any, db).exec(statement, params={'words': clean(words)})]

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from portal.components.island import Act, Island
 from portal.components.render import render
-from portal.components.values import Column, Filter, FilterOption, Tab
+from portal.components.values import Column, Filter, FilterOption, Tab, Text
 from portal.domain.tickets import Counts, Cursor, Listing, Priority, Status, Where, listing
 from portal.domain.tickets.lists import SORTS, Sort
+from portal.domain.tickets.searching import Found, passages
 from portal.domain.tickets.words import priority_words, status_words
-from portal.i18n import _, _n
+from portal.i18n import _, _m, _n
 from portal.pages.screens import Here
-from portal.pages.shared.tickets import line
+from portal.pages.shared.tickets import Line, line
 
 KEPT = ('view', 'q', 'status', 'priority', 'company', 'person', 'sort')
 
@@ -49,6 +50,7 @@ class TicketList:
         self.companies: list[tuple[UUID, str, str]] = []
         self.counts: Counts | None = None
         self.listing: Listing | None = None
+        self.passages: dict[UUID, tuple[str, bool]] = {}
 
     async def build(self) -> None:
         self.here.title(str(self.spec.title))
@@ -68,7 +70,8 @@ class TicketList:
         if query.get('sort') in SORTS:
             where = replace(where, sort=_sort(query['sort']))
         if query.get('q'):
-            where = replace(where, words=query['q'], group='all' if 'view' not in query else where.group)
+            where = replace(where, words=query['q'], group='all' if 'view' not in query else where.group,
+                            sort=where.sort if query.get('sort') in SORTS else 'best')  # fmt: skip
         if query.get('status') in set(Status):
             where = replace(where, status=Status(query['status']), group='all' if 'view' not in query else where.group)
         if query.get('priority') in set(Priority):
@@ -88,10 +91,11 @@ class TicketList:
             if self.spec.companies and not self.companies:
                 self.companies = await self.spec.companies(db)
             found = await listing(db, self.where)
+            texts = await passages(db, [row.id for row in found.rows], found.found.words) if found.found else {}
             counts = await self.spec.counts(db, self.here)
         if mine != self.asked:
             return False
-        self.listing, self.counts = found, counts
+        self.listing, self.counts, self.passages = found, counts, texts
         return True
 
     async def _again(self) -> None:
@@ -119,13 +123,18 @@ class TicketList:
         searching = bool(query.get('q'))
         return render(
             self.spec.template, title=str(self.spec.title), here=here, tabs=self._tabs(searching), filters=self._filters(),
-            query=query.get('q', ''), action=here.url(self.spec.path), lines=[line(row, here.visit) for row in found.rows],
+            query=query.get('q', ''), action=here.url(self.spec.path), lines=self._lines(found), search_note=search_note(found.found),
             rows=found.rows, columns=self._columns(found.sort), sort=found.sort,
             newer=self._link(before=found.newer.text()) if found.newer else '',
             older=self._link(after=found.older.text()) if found.older else '',
             words=self._words(found), filtered=filtered, clear=here.url(self.spec.path, view=query.get('view')), view=self.view.key,
             new_href=here.url('/tickets/new'), keep={k: v for k, v in query.items() if k in KEPT and k != 'q'},
         )  # fmt: skip
+
+    def _lines(self, found: Listing) -> list[Line]:
+        words, texts = found.found.words if found.found else '', self.passages
+        self.passages = {}
+        return [line(row, self.here.visit, words, texts.get(row.id)) for row in found.rows]
 
     def _tabs(self, searching: bool) -> list[Tab]:
         assert self.counts
@@ -174,10 +183,23 @@ class TicketList:
     def _words(self, found: Listing) -> str:
         order = {
             '-changed': _('newest change first'), 'changed': _('oldest change first'), 'number': _('oldest first'),
-            '-number': _('newest first'), 'turn': _('by whose turn it is'),
+            '-number': _('newest first'), 'turn': _('by whose turn it is'), 'best': _('best match first'),
         }[found.sort]  # fmt: skip
         shown = _n('{n} ticket, {order}', '{n} tickets, {order}', len(found.rows), order=order)
-        return shown if not found.at_most else shown + ' · ' + _('only the newest matches are looked through')
+        return (
+            shown
+            if not (found.found and found.found.at_most)
+            else shown + ' · ' + _('only the newest matches are looked through')
+        )
+
+
+def search_note(found: Found | None) -> Text:
+    """That something else than the words that were typed is shown."""
+    if found is None or not found.ids or found.how == 'all':
+        return ''
+    if found.how == 'alike':
+        return _m('Showing results for <b>{words}</b>.', words=found.words)
+    return _('No ticket has all of these words. These have some of them.')
 
 
 def _sort(word: str) -> Sort:

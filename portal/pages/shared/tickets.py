@@ -13,9 +13,11 @@ from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Conversation, EventKind, Priority, Row, Status, Turn, turn_of
 from portal.domain.tickets.model import Event
+from portal.domain.tickets.searching import SNIPPET_FROM
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, day
 from portal.markdown import to_html, to_text
+from portal.snippets import marked, snippet
 from portal.visit import Visit
 
 #: The turn mark of the design: left cell client, right cell MSP.
@@ -55,7 +57,7 @@ class Line:
     key: str
     href: str
     number: str
-    subject: str
+    subject: Text
     meta: list[Text]
     turn: Markup
     priority: Text
@@ -63,9 +65,11 @@ class Line:
     last_word: str
     changed: Any
     assignee: str
+    snippet: Markup
 
 
-def line(row: Row, visit: Visit) -> Line:
+def line(row: Row, visit: Visit, words: str = '', passage: tuple[str, bool] | None = None) -> Line:
+    """`words` were searched for; `passage` is where they stand, and whether that is a note."""
     by = visit.by
     meta: list[Text] = [row.company if by.is_staff else row.requester]
     if row.visibility == 'private':
@@ -73,10 +77,18 @@ def line(row: Row, visit: Visit) -> Line:
     if not by.is_staff and row.priority in (Priority.URGENT, Priority.HIGH):
         meta.append(priority_words(row.priority))
     return Line(
-        str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', row.subject, meta,
+        str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', marked(row.subject, words) if words else row.subject, meta,
         turn_mark(row.status, by.side, by.tenant.short_name), priority_mark(row.priority), first_name(row.last_by or ''),
         to_text(row.last_word or ''), row.changed_at, first_name(row.assignee or ''),
+        passage_line(passage, words),
     )  # fmt: skip
+
+
+def passage_line(passage: tuple[str, bool] | None, words: str) -> Markup:
+    if passage is None:
+        return Markup()
+    found = snippet(to_text(passage[0], most=SNIPPET_FROM), words)
+    return Markup('<b>{}</b> {}').format(_('Note'), found) if found and passage[1] else found
 
 
 def first_name(name: str) -> str:

@@ -17,6 +17,7 @@ NEW = (
     'app.words_met(text, text[])', 'app.telling_words(tsvector)', 'app.learn_words(uuid, uuid, tsvector)',
     'app.joined(tsvector, tsvector)', 'app.index_everything()', 'app.search_tickets(text, integer, uuid, boolean)',
     'app.tickets_by_names(text[], uuid)', 'app.nearest_words(text)',
+    'app.find_names(text, integer)', 'app.rare_of(text[], bigint[], boolean)',
 )  # fmt: skip
 ANYONE = 'portal_staff, portal_client, portal_door, portal_worker, portal_definer'
 
@@ -36,11 +37,12 @@ def upgrade() -> None:
         revoke execute on function {', '.join(NEW)} from public;
         grant execute on function app.plain(text), app.vector(text, "char"), app.words_in(text), app.words_met(text, text[]) to {ANYONE};
         grant execute on function app.query_of(text[], text, text) to portal_staff, portal_definer;
-        grant execute on function app.telling_words(tsvector), app.joined(tsvector, tsvector),
+        grant execute on function app.rare_of(text[], bigint[], boolean), app.telling_words(tsvector), app.joined(tsvector, tsvector),
           app.learn_words(uuid, uuid, tsvector) to portal_definer;
         grant execute on function app.search_tickets(text, integer, uuid, boolean), app.nearest_words(text)
           to portal_staff, portal_client, portal_definer;
         grant execute on function app.tickets_by_names(text[], uuid) to portal_definer;
+        grant execute on function app.find_names(text, integer) to portal_staff;
     """)
     hand_over()
 

@@ -123,10 +123,18 @@ LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
 
 -- ---------- search ----------
 
+-- Of the words those that stand in few of the newest tickets, as a query for an index; NULL if there is none. `p_hits`: in how many
+-- of 300. Where one word is enough, all of them must be rare.
+CREATE FUNCTION app.rare_of(p_words text[], p_hits bigint[], p_any boolean) RETURNS tsquery
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN p_any AND bool_or(hits >= 15) THEN NULL
+    ELSE app.query_of(array_agg(w ORDER BY hits) FILTER (WHERE hits < 15), CASE WHEN p_any THEN '|' ELSE '&' END) END
+  FROM unnest(p_words, p_hits) u (w, hits) $$;
+
 -- Ids only, the best first: the number, then words of the subject, phrases, what is newer. The predicates of row security
 -- written out (`@@` is not leakproof: under row security its index stays unused), in branches, not OR.
---   A word that stands in many of the newest tickets is looked for by going back in time, until there are enough; any other by
--- the index of words. So neither depends on how many tickets there are.
+--   How often a word stands in the newest tickets decides the way: with a rare one, its index, and the other words are asked of
+--   what it finds; with common ones alone, back in time until there are enough. Neither depends on how many tickets there are.
 --   `p_any`: one of the words is enough. `p_company`: for staff, of one company.
 CREATE FUNCTION app.search_tickets(p_words text, p_most integer, p_company uuid DEFAULT NULL, p_any boolean DEFAULT false)
 RETURNS SETOF uuid LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
@@ -137,26 +145,34 @@ DECLARE
   n integer := substring(p_words FROM '^\s*(?:[Tt]-?)?(\d{1,9})\s*$')::integer;
   asked text[] := app.words_in(p_words);
   q tsquery := app.query_of(asked, CASE WHEN p_any THEN '|' ELSE '&' END);
-  many CONSTANT integer := 4000; newest CONSTANT integer := 300;
-  ids uuid[]; often boolean;
+  rare tsquery; ids uuid[];
+  looked CONSTANT integer := 300;  -- newest tickets that tell how often a word is
+  enough CONSTANT integer := 200;  -- matches of common words
+  far CONSTANT integer := 4000;    -- tickets that are gone back through for them
+  many CONSTANT integer := 4000;   -- matches that are taken from an index
 BEGIN
   IF t IS NULL THEN RAISE EXCEPTION 'no context' USING ERRCODE = '42501'; END IF;
   IF q IS NULL OR NOT staff AND (session_user <> 'portal_client' OR c IS NULL) THEN RETURN; END IF;
 
   IF staff THEN
-    SELECT count(*) >= newest / 15 INTO often
-    FROM (SELECT x.id FROM ticket x WHERE x.tenant_id = t AND (p_company IS NULL OR x.company_id = p_company)
-          ORDER BY x.changed_at DESC, x.id DESC LIMIT newest) x JOIN ticket_text w ON w.ticket_id = x.id WHERE w.staff_words @@ q;
-    IF NOT often THEN
-      ids := ARRAY(SELECT w.ticket_id FROM ticket_text w
-        WHERE w.tenant_id = t AND (p_company IS NULL OR w.company_id = p_company) AND w.staff_words @@ q LIMIT many + 1);
-      often := cardinality(ids) > many;
-    END IF;
-    IF often THEN
+    WITH single AS MATERIALIZED (SELECT app.query_of(ARRAY[w], '&') AS q, at FROM unnest(asked) WITH ORDINALITY u (w, at)),
+    newest AS MATERIALIZED (
+      SELECT w.staff_words AS words FROM (
+        SELECT x.id FROM ticket x WHERE x.tenant_id = t AND (p_company IS NULL OR x.company_id = p_company)
+        ORDER BY x.changed_at DESC, x.id DESC LIMIT looked) x JOIN ticket_text w ON w.ticket_id = x.id)
+    SELECT app.rare_of(asked, array_agg(k.hits ORDER BY k.at), p_any) INTO rare FROM (
+      SELECT at, count(*) FILTER (WHERE newest.words @@ single.q) AS hits FROM single LEFT JOIN newest ON true GROUP BY at) k;
+    ids := ARRAY(SELECT w.ticket_id FROM ticket_text w WHERE w.tenant_id = t AND (p_company IS NULL OR w.company_id = p_company)
+      AND w.staff_words @@ rare AND (w.staff_words @@ q) IS TRUE LIMIT many + 1);
+    IF rare IS NULL OR cardinality(ids) > many THEN
       ids := ARRAY(SELECT x.id FROM (
           SELECT x.id, x.changed_at FROM ticket x WHERE x.tenant_id = t AND (p_company IS NULL OR x.company_id = p_company)
-          ORDER BY x.changed_at DESC, x.id DESC LIMIT 2 * many) x JOIN ticket_text w ON w.ticket_id = x.id
-        WHERE w.staff_words @@ q ORDER BY x.changed_at DESC, x.id DESC LIMIT newest);
+          ORDER BY x.changed_at DESC, x.id DESC LIMIT far) x JOIN ticket_text w ON w.ticket_id = x.id
+        WHERE w.staff_words @@ q ORDER BY x.changed_at DESC, x.id DESC LIMIT enough);
+      IF cardinality(ids) < 25 THEN -- common words that seldom stand together
+        ids := ARRAY(SELECT w.ticket_id FROM ticket_text w
+          WHERE w.tenant_id = t AND (p_company IS NULL OR w.company_id = p_company) AND w.staff_words @@ q LIMIT many);
+      END IF;
     END IF;
     ids := ids || app.tickets_by_names(asked, p_company) || ARRAY(SELECT x.id FROM ticket x WHERE x.tenant_id = t AND x.number = n);
 
@@ -164,22 +180,27 @@ BEGIN
     ids := ARRAY(SELECT x.id FROM (
         SELECT x.id FROM ticket x WHERE x.tenant_id = t AND x.company_id = c AND x.requester_id = me
         UNION SELECT p.ticket_id FROM ticket_participant p WHERE p.tenant_id = t AND p.company_id = c AND p.user_id = me
-        ORDER BY 1 DESC LIMIT many) x
+        ORDER BY 1 DESC LIMIT far) x
       JOIN ticket_text w ON w.ticket_id = x.id JOIN ticket y ON y.id = x.id WHERE w.words @@ q OR y.number = n);
 
   ELSE
-    SELECT count(*) >= newest / 15 INTO often
-    FROM (SELECT x.id FROM ticket x WHERE x.tenant_id = t AND x.company_id = c
-          ORDER BY x.changed_at DESC, x.id DESC LIMIT newest) x JOIN ticket_text w ON w.ticket_id = x.id WHERE w.words @@ q;
-    IF NOT often THEN
-      ids := ARRAY(SELECT w.ticket_id FROM ticket_text w WHERE w.company_id = c AND w.words @@ q LIMIT many + 1);
-      often := cardinality(ids) > many;
-    END IF;
-    IF often THEN
+    WITH single AS MATERIALIZED (SELECT app.query_of(ARRAY[w], '&') AS q, at FROM unnest(asked) WITH ORDINALITY u (w, at)),
+    newest AS MATERIALIZED (
+      SELECT w.words FROM (
+        SELECT x.id FROM ticket x WHERE x.tenant_id = t AND x.company_id = c
+        ORDER BY x.changed_at DESC, x.id DESC LIMIT looked) x JOIN ticket_text w ON w.ticket_id = x.id)
+    SELECT app.rare_of(asked, array_agg(k.hits ORDER BY k.at), p_any) INTO rare FROM (
+      SELECT at, count(*) FILTER (WHERE newest.words @@ single.q) AS hits FROM single LEFT JOIN newest ON true GROUP BY at) k;
+    ids := ARRAY(SELECT w.ticket_id FROM ticket_text w
+      WHERE w.company_id = c AND w.words @@ rare AND (w.words @@ q) IS TRUE LIMIT many + 1);
+    IF rare IS NULL OR cardinality(ids) > many THEN
       ids := ARRAY(SELECT x.id FROM (
           SELECT x.id, x.changed_at FROM ticket x WHERE x.tenant_id = t AND x.company_id = c
-          ORDER BY x.changed_at DESC, x.id DESC LIMIT 2 * many) x JOIN ticket_text w ON w.ticket_id = x.id
-        WHERE w.words @@ q ORDER BY x.changed_at DESC, x.id DESC LIMIT 2 * newest);
+          ORDER BY x.changed_at DESC, x.id DESC LIMIT far) x JOIN ticket_text w ON w.ticket_id = x.id
+        WHERE w.words @@ q ORDER BY x.changed_at DESC, x.id DESC LIMIT enough);
+      IF cardinality(ids) < 25 THEN
+        ids := ARRAY(SELECT w.ticket_id FROM ticket_text w WHERE w.company_id = c AND w.words @@ q LIMIT many);
+      END IF;
     END IF;
     ids := ids || ARRAY(SELECT x.id FROM ticket x WHERE x.tenant_id = t AND x.company_id = c AND x.number = n);
   END IF;
@@ -253,4 +274,18 @@ BEGIN
     found := found || coalesce(near, w);
   END LOOP;
   RETURN CASE WHEN changed THEN array_to_string(found, ' ') END;
+END $$;
+
+-- For staff: companies and people whose names, or addresses, the words begin. Names first, then companies before people.
+CREATE FUNCTION app.find_names(p_words text, p_most integer) RETURNS TABLE (company_id uuid, user_id uuid)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE t uuid := app.tenant(); q tsquery := app.query_of(app.words_in(p_words), '&');
+BEGIN
+  IF t IS NULL OR session_user <> 'portal_staff' THEN RAISE EXCEPTION 'no context' USING ERRCODE = '42501'; END IF;
+  RETURN QUERY (SELECT x.id, NULL::uuid FROM company x WHERE x.tenant_id = t AND x.archived_at IS NULL AND app.vector(x.name, 'A') @@ q
+    ORDER BY lower(x.name), x.id LIMIT p_most);
+  RETURN QUERY (SELECT m.company_id, x.id FROM users x JOIN membership m ON m.tenant_id = t AND m.user_id = x.id AND m.ended_at IS NULL
+      JOIN company k ON k.tenant_id = t AND k.id = m.company_id AND k.archived_at IS NULL
+    WHERE x.tenant_id = t AND x.disabled_at IS NULL AND app.vector(x.name || ' ' || x.email, 'A') @@ q
+    ORDER BY (app.vector(x.name, 'A') @@ q) DESC, lower(x.name), x.id LIMIT p_most);
 END $$;
