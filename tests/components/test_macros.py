@@ -148,6 +148,10 @@ PER_MACRO = {
     'markdown': {'rows': 2},
     'suggest': {'items': [values.Row(HOSTILE, HOSTILE, HOSTILE, HOSTILE)]},
     'banner': {'action': values.Action(HOSTILE, act=HOSTILE)},
+    'palette': {
+        'groups': [values.HitGroup(HOSTILE, (values.Hit(HOSTILE, HOSTILE, 'plus', HOSTILE, HOSTILE),))],
+        'action': HOSTILE,
+    },
 }
 
 
