@@ -60,7 +60,7 @@ Row = dict[str, Any]
 #: In this order every row finds those it refers to.
 TABLES = (
     'tenant', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket', 'ticket_participant',
-    'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit',
+    'ticket_comment', 'ticket_event', 'file', 'notification', 'mail_outbox', 'audit', 'export', 'export_part',
 )  # fmt: skip
 
 
@@ -319,6 +319,13 @@ class _Scene:
             'audit', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], at=row['created_at'],
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
         )  # fmt: skip
+
+        mine, export = {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'user_id': to.user_id}, uuid7()
+        self._add(
+            'export', **mine, id=export, format='csv', wanted={'group': 'all'}, language='en', timezone='UTC', state='ready', done=1,
+            size=5, created_at=self.now, ready_at=self.now, expires_at=self.now + timedelta(days=7), seen_at=self.now,
+        )  # fmt: skip
+        self._add('export_part', **mine, export_id=export, n=0, bytes=b'T-1\r\n')
 
     def _part(self, ticket: Ticket) -> Row:
         row = self._by_id[ticket.id]

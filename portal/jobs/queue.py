@@ -55,7 +55,8 @@ async def run(database: Database, settings: Settings) -> None:
     """Works until cancelled, then finishes what it holds; survives the loss of the database."""
     global surroundings
     surroundings = Surroundings(database, settings)
-    import portal.jobs.letters  # noqa: F401  brings its tasks
+    import portal.jobs.exports  # brings its tasks
+    import portal.jobs.letters  # noqa: F401
 
     while True:
         connector = procrastinate.PsycopgConnector(

@@ -100,6 +100,8 @@ class Row:
     assignee: str | None
     last_word: str | None  # Markdown of the last comment that clients see
     last_by: str | None
+    created_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searc
     t = Ticket
     narrowed: Select[Any] = select(
         t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id, t.requester_id,
-        t.assignee_id, t.last_comment_id,
+        t.assignee_id, t.last_comment_id, t.created_at, t.closed_at,
     )  # fmt: skip
     if sort == 'best':
         narrowed = narrowed.add_columns(*_columns(sort)[0])
@@ -212,7 +214,7 @@ def _page(group: Group, sort: Sort, asked: frozenset[str], direction: str, searc
         select(
             page.id, page.number, page.subject, page.status, page.priority, page.visibility, page.changed_at, page.queue_rank,
             page.company_id, Company.name, Company.slug, page.requester_id, requester.name, page.assignee_id, assignee.name,
-            sql.left(Comment.body, 300), speaker.name,
+            sql.left(Comment.body, 300), speaker.name, page.created_at, page.closed_at,
         )
         .join(Company, col(Company.id) == page.company_id)
         .join(requester, col(requester.id) == page.requester_id)

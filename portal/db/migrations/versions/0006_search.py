@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-from portal.db.migrations.words import hand_over, protect, script, unforced
+from portal.db.migrations.words import Side, hand_over, protect, script, unforced
 
 revision = '0006'
 down_revision = '0002'
@@ -18,6 +18,7 @@ NEW = (
     'app.joined(tsvector, tsvector)', 'app.index_everything()', 'app.search_tickets(text, integer, uuid, boolean)',
     'app.tickets_by_names(text[], uuid)', 'app.nearest_words(text)',
     'app.find_names(text, integer)', 'app.rare_of(text[], bigint[], boolean)',
+    'app.enter_export(bigint, text)', 'app.tidy_exports()',
 )  # fmt: skip
 ANYONE = 'portal_staff, portal_client, portal_door, portal_worker, portal_definer'
 
@@ -33,6 +34,15 @@ def upgrade() -> None:
         protect(table)
         _for_functions(table, 'select, insert, update' if table == 'ticket_text' else 'select, insert')
     _for_functions('ticket_comment', 'select')
+    mine = 'user_id = (select app.person())'
+    ours = f'company_id = (select app.company()) and {mine}'
+    protect(
+        'export', Side('staff', 'select, insert, update', mine), Side('client', 'select, insert, update', ours),
+        Side('worker', 'select, update'),
+    )  # fmt: skip
+    protect('export_part', Side('staff', 'select, insert, delete', mine), Side('client', 'select, insert, delete', ours))
+    for table in ('export', 'export_part'):
+        _for_functions(table, 'select')
     script(f"""
         revoke execute on function {', '.join(NEW)} from public;
         grant execute on function app.plain(text), app.vector(text, "char"), app.words_in(text), app.words_met(text, text[]) to {ANYONE};
@@ -43,6 +53,10 @@ def upgrade() -> None:
           to portal_staff, portal_client, portal_definer;
         grant execute on function app.tickets_by_names(text[], uuid) to portal_definer;
         grant execute on function app.find_names(text, integer) to portal_staff;
+        grant execute on function app.enter_export(bigint, text) to portal_staff, portal_client;
+        grant execute on function app.tidy_exports() to portal_worker;
+        grant delete on export, export_part to portal_definer;
+        insert into app.task values ('make_export');
     """)
     hand_over()
 

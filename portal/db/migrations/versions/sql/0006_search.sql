@@ -289,3 +289,76 @@ BEGIN
     WHERE x.tenant_id = t AND x.disabled_at IS NULL AND app.vector(x.name || ' ' || x.email, 'A') @@ q
     ORDER BY (app.vector(x.name, 'A') @@ q) DESC, lower(x.name), x.id LIMIT p_most);
 END $$;
+
+-- ---------- exports ----------
+
+-- A file that somebody asked for, kept for some days, for them alone. `wanted`: which tickets, as the list had them.
+CREATE TABLE export (
+  id uuid PRIMARY KEY,
+  tenant_id uuid NOT NULL DEFAULT app.tenant(),
+  company_id uuid, user_id uuid NOT NULL,
+  format text NOT NULL CHECK (format IN ('csv', 'xlsx')),
+  wanted jsonb NOT NULL,
+  language text NOT NULL, timezone text NOT NULL,
+  state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'ready', 'failed', 'refused', 'cancelled')),
+  done integer NOT NULL DEFAULT 0, size integer NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT now(), expires_at timestamptz NOT NULL DEFAULT now() + interval '7 days',
+  ready_at timestamptz, seen_at timestamptz,
+  UNIQUE (tenant_id, user_id, id),
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id),
+  FOREIGN KEY (tenant_id, company_id) REFERENCES company (tenant_id, id)
+);
+CREATE TABLE export_part (
+  export_id uuid NOT NULL, n integer NOT NULL,
+  tenant_id uuid NOT NULL DEFAULT app.tenant(),
+  company_id uuid, user_id uuid NOT NULL,
+  bytes bytea NOT NULL,
+  PRIMARY KEY (export_id, n),
+  FOREIGN KEY (tenant_id, user_id, export_id) REFERENCES export (tenant_id, user_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (tenant_id, company_id) REFERENCES company (tenant_id, id)
+);
+ALTER TABLE export_part ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+CREATE FUNCTION app.tell_export() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('live', 'exports:' || NEW.user_id);
+  IF NEW.state IN ('ready', 'failed', 'refused') THEN PERFORM pg_notify('live', 'bell:' || NEW.user_id); END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER INSERT OR UPDATE ON export FOR EACH ROW EXECUTE FUNCTION app.tell_export();
+
+-- A job that makes an export works as the person who asked for it, by the roles and policies of their side, with the rights they
+-- have at this moment. The key stands in the job's own row, which no side can read, and holds while the job runs.
+CREATE FUNCTION app.enter_export(p_job bigint, p_key text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE e record; reach text;
+BEGIN
+  SELECT x.tenant_id, x.company_id, x.user_id, u.user_type, u.staff_role, r.permissions INTO e
+  FROM jobs.procrastinate_jobs j JOIN export x ON x.id = (j.args ->> 'export')::uuid AND x.tenant_id = (j.args ->> 'tenant')::uuid
+    JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id
+    LEFT JOIN role r ON r.tenant_id = u.tenant_id AND r.id = u.staff_role_id
+  WHERE j.id = p_job AND j.status = 'doing' AND j.task_name = 'make_export' AND length(p_key) >= 32 AND j.args ->> 'key' = p_key
+    AND x.state = 'running' AND u.disabled_at IS NULL;
+  IF NOT FOUND OR session_user <> (CASE e.user_type WHEN 'internal' THEN 'portal_staff' ELSE 'portal_client' END) THEN
+    RAISE EXCEPTION 'no export' USING ERRCODE = '28000';
+  END IF;
+  IF e.user_type = 'internal' THEN
+    IF e.company_id IS NOT NULL OR e.staff_role IS NULL AND NOT coalesce('tickets.see' = ANY (e.permissions), false) THEN
+      RAISE EXCEPTION 'no export' USING ERRCODE = '28000';
+    END IF;
+    PERFORM app.set_context(e.tenant_id, NULL, e.user_id, 'all');
+  ELSE
+    SELECT app.reach_of(m.role, r.permissions) INTO reach
+    FROM membership m JOIN company c ON c.tenant_id = m.tenant_id AND c.id = m.company_id
+      LEFT JOIN role r ON r.tenant_id = m.tenant_id AND r.id = m.role_id
+    WHERE m.tenant_id = e.tenant_id AND m.user_id = e.user_id AND m.company_id = e.company_id AND m.ended_at IS NULL
+      AND c.archived_at IS NULL AND (m.role IS NOT NULL OR 'tickets.see' = ANY (r.permissions));
+    IF NOT FOUND THEN RAISE EXCEPTION 'no export' USING ERRCODE = '28000'; END IF;
+    PERFORM app.set_context(e.tenant_id, e.company_id, e.user_id, reach);
+  END IF;
+END $$;
+
+CREATE FUNCTION app.tidy_exports() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  DELETE FROM export_part p USING export e WHERE e.id = p.export_id AND e.expires_at < now();
+  DELETE FROM export WHERE expires_at < now(); $$;
