@@ -13,13 +13,13 @@ from portal.settings import Settings
 
 def register(api: FastAPI, settings: Settings) -> None:
     """A function, so that a test can register the pages anew."""
-    from portal.pages import client, me, staff
+    from portal.pages import client, exports, me, staff
     from portal.pages.auth import doors, faults
     from portal.pages.frame import Page, page
 
     faults.install(api)
     add_templates(Path(__file__).parent / 'templates')
-    for router in (doors.router, me.router):
+    for router in (doors.router, me.router, exports.router):
         api.include_router(router)
     client_side, staff_side = client.spec(settings), staff.spec(settings)
 

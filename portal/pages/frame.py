@@ -211,6 +211,12 @@ class Page:
         return tuple(NavGroup(tuple(items), label) for label, items in groups.items())
 
     def _notice(self, told: notifications.Told) -> Notice:
+        if told.kind.startswith('export-'):
+            ready = told.kind == 'export-ready'
+            return Notice(
+                _m('<b>Your export</b> is ready') if ready else _m('<b>Your export</b> could not be made'),
+                f'{self.visit.root}/exports', told.at, text=told.subject, unread=True, icon='download' if ready else 'circle-alert',
+            )  # fmt: skip
         root = '/msp' if self.visit.by.is_staff else f'/client-portal/{told.company_slug}'
         words: dict[str, Text] = {
             'new_ticket': _m('<b>{name}</b> opened T-{number}', name=told.actor, number=told.number),

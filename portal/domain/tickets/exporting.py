@@ -179,3 +179,14 @@ async def finished(db: AsyncSession, export_id: UUID) -> Export:
 
 async def part(db: AsyncSession, export_id: UUID, n: int) -> bytes | None:
     return (await db.exec(select(ExportPart.bytes).where(ExportPart.export_id == export_id, ExportPart.n == n))).first()
+
+
+async def fresh(db: AsyncSession) -> list[Export]:
+    """Made since they last looked, or given up."""
+    over = col(Export.state).in_(('ready', 'failed', 'refused'))
+    found = select(Export).where(over, col(Export.seen_at).is_(None), col(Export.expires_at) > now())
+    return list(await db.exec(found.order_by(col(Export.id).desc()).limit(3)))
+
+
+async def see_exports(db: AsyncSession) -> None:
+    await db.exec(update(Export).where(col(Export.seen_at).is_(None), col(Export.state) != 'running').values(seen_at=now()))

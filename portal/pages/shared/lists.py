@@ -7,8 +7,9 @@ from uuid import UUID
 
 from portal.components.island import Act, Island
 from portal.components.render import render
-from portal.components.values import Column, Filter, FilterOption, Tab, Text
+from portal.components.values import Column, Filter, FilterOption, MenuItem, Tab, Text
 from portal.domain.tickets import Counts, Cursor, Listing, Priority, Status, Where, listing
+from portal.domain.tickets.exporting import export_tickets
 from portal.domain.tickets.lists import SORTS, Sort
 from portal.domain.tickets.searching import Found, passages
 from portal.domain.tickets.words import priority_words, status_words
@@ -110,6 +111,18 @@ class TicketList:
             kept = {k: v for k, v in self.here.query.items() if k in KEPT and k != 'q'}
             self.here.address(replace=True, **kept, q=words)
             await self._again()
+        elif act.name in ('export-csv', 'export-xlsx'):
+            await self._export(act.name.removeprefix('export-'))
+
+    async def _export(self, kind: str) -> None:
+        async with self.here.visit.work() as db:
+            export = await export_tickets(db, self.here.visit.by, self.where, kind)
+        if export.ready_at:
+            self.here.stage.download(self.here.url(f'/exports/{export.id}/file'))
+            self.here.say(_('{file} is being downloaded. It is kept under Exports.', file=export.filename))
+        else:
+            self.here.say(_('This takes a moment. You can leave; the bell tells when the file is ready.'))
+            self.here.go(self.here.url('/exports'))
 
     def _link(self, **changes: str | None) -> str:
         kept: dict[str, str | None] = {k: v for k, v in self.here.query.items() if k in KEPT}
@@ -128,8 +141,15 @@ class TicketList:
             newer=self._link(before=found.newer.text()) if found.newer else '',
             older=self._link(after=found.older.text()) if found.older else '',
             words=self._words(found), filtered=filtered, clear=here.url(self.spec.path, view=query.get('view')), view=self.view.key,
-            new_href=here.url('/tickets/new'), keep={k: v for k, v in query.items() if k in KEPT and k != 'q'},
+            new_href=here.url('/tickets/new'), exports=self._exports(), keep={k: v for k, v in query.items() if k in KEPT and k != 'q'},
         )  # fmt: skip
+
+    def _exports(self) -> list[MenuItem]:
+        return [
+            MenuItem(_('Excel'), act='export-xlsx', icon='file-spreadsheet'),
+            MenuItem(_('CSV'), act='export-csv', icon='file-text'),
+            MenuItem(_('Your exports'), href=self.here.url('/exports'), icon='download', divided=True),
+        ]
 
     def _lines(self, found: Listing) -> list[Line]:
         words, texts = found.found.words if found.found else '', self.passages

@@ -5,7 +5,7 @@ from typing import Any
 from portal.domain.access import Permission
 from portal.domain.tickets import counts
 from portal.i18n import L_
-from portal.pages import gallery, settings
+from portal.pages import exports, gallery, settings
 from portal.pages.frame import Place, SideSpec
 from portal.pages.staff import companies, mail, new_ticket, queue, team, ticket
 from portal.settings import Settings
@@ -19,7 +19,8 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *mail.SCREENS, *settings.SCREENS
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *mail.SCREENS, *settings.SCREENS,
+    *exports.screens('queue'),
 )  # fmt: skip
 
 
