@@ -93,7 +93,7 @@ async def lines(by: Visit, export_id: UUID) -> list[dict[str, str]]:
 
 
 async def ended(by: Visit, export_id: UUID, patience: float = 30) -> str:
-    until = time.monotonic() + patience
+    until, state = time.monotonic() + patience, ''
     while time.monotonic() < until:
         async with by.work() as db:
             state = next(e.state for e in await exports(db) if e.id == export_id)
@@ -221,6 +221,7 @@ async def test_whoever_lost_their_rights_gets_nothing(
     export = await ask(ada)
     with psycopg.connect(maintenance) as c:
         c.execute(taken, (cast.ada.user_id,))
+    state, parts = '', -1
     async with working(database, settings):
         for _ in range(300):
             with psycopg.connect(maintenance) as c:

@@ -1,7 +1,7 @@
 """One's own exports, while they are kept; and the files themselves."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -72,7 +72,7 @@ async def download(request: Request) -> Response:
     except SignedOut:
         return RedirectResponse(SIGN_IN[MSP if visit.by.is_staff else CLIENT] + '?why=over', 303)
     except (NotFound, NotAllowed, ValueError):
-        return plain.not_found(request.state.arrival)
+        return cast(Response, plain.not_found(request.state.arrival))
     headers = {
         'content-disposition': f'attachment; filename="{export.filename}"', 'content-length': str(export.size),
         'cache-control': 'private, no-store',

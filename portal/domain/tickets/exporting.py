@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, ForeignKeyConstraint, LargeBinary, UniqueConstraint, delete, update
+from sqlalchemy import Column, ForeignKeyConstraint, LargeBinary, UniqueConstraint, delete, literal, update
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col, select
@@ -96,7 +96,7 @@ async def export_tickets(db: AsyncSession, by: Principal, where: Where, format: 
     page = await listing(db, where, most=AT_ONCE)
     if page.older:
         args = {'export': str(export.id), 'key': secrets.token_urlsafe(32)}
-        await db.exec(select(sql.app.later('make_export', sql.cast(args, JSONB))))
+        await db.exec(select(sql.app.later('make_export', literal(args, JSONB))))
         return export
     with tempfile.TemporaryFile() as file:
         await _written(file, export, by.side, by.tenant.short_name, _only(page.rows))

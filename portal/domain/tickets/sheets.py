@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Protocol
 
-from xlsxwriter import Workbook
+from xlsxwriter import Workbook  # pyright: ignore[reportMissingTypeStubs]
 
 from portal.domain.access import Side
 from portal.domain.tickets.lists import Row
@@ -81,7 +81,7 @@ class Xlsx:
     def __init__(self, file: IO[bytes], of: list[Column]) -> None:
         self.of, self.at = of, 0
         options = {'constant_memory': True, 'strings_to_formulas': False, 'strings_to_urls': False, 'strings_to_numbers': False}
-        self.book = Workbook(file, options)
+        self.book: Any = Workbook(file, options)
         self.sheet: Any = self.book.add_worksheet(_('Tickets'))
         self.date, head = self.book.add_format({'num_format': DATE}), self.book.add_format({'bold': True})
         for n, column in enumerate(of):
