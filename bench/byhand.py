@@ -26,7 +26,11 @@ def _listing(page: LiteralString, order: LiteralString = _NEWEST) -> str:
 COMPANY_OPEN = _listing(_COMPANY + ' and queue_rank < 30')
 COMPANY_ALL = _listing(_COMPANY)
 COMPANY_DEEP = _listing(_COMPANY + ' and (changed_at, id) < (%(at)s, %(id)s)')
-COMPANY_WORDS = _listing(_COMPANY + " and words @@ to_tsquery('simple', %(words)s)")
+COMPANY_WORDS = _listing(
+    _COMPANY
+    + """ and id in (
+  select ticket_id from ticket_text where company_id = %(company)s and words @@ to_tsquery('simple', %(words)s))"""
+)
 OWN_ALL = _listing("""
   select * from (
     select * from ticket where tenant_id = %(tenant)s and company_id = %(company)s and requester_id = %(me)s
@@ -39,7 +43,8 @@ QUEUE = _listing(_TENANT + ' and queue_rank < 30', _TURN)
 QUEUE_DEEP = _listing(_TENANT + ' and queue_rank < 30 and (queue_rank, changed_at, id) > (%(rank)s, %(at)s, %(id)s)', _TURN)
 TENANT_WORDS = _listing("""
   select * from ticket where id in (
-    select id from ticket where tenant_id = %(tenant)s and words @@ to_tsquery('simple', %(words)s) order by id desc limit 500)""")
+    select ticket_id from ticket_text where tenant_id = %(tenant)s and staff_words @@ to_tsquery('simple', %(words)s)
+    order by ticket_id desc limit 500)""")
 
 _SEEN: LiteralString = """
   tenant_id = %(tenant)s and company_id = %(company)s"""

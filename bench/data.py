@@ -92,11 +92,12 @@ def _make(running: server.Cluster) -> None:
         db.execute("set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '512MB'")
         indexes = db.execute(
             """select indexname, indexdef from pg_indexes
-               where tablename in ('ticket', 'ticket_comment', 'ticket_event') and indexdef not like '%UNIQUE%'"""
+               where tablename in ('ticket', 'ticket_comment', 'ticket_event', 'ticket_text', 'ticket_word') and indexdef not like '%UNIQUE%'"""
         ).fetchall()
         for name, _definition in indexes:
             db.execute(f'drop index {name}')
         db.execute(SQL.read_text().format(**SCALE, common=COMMON, rare=RARE, tenant=TENANT))
+        db.execute('select app.index_everything()')
         for _name, definition in indexes:
             db.execute(definition)
         db.execute('vacuum analyze')

@@ -29,6 +29,8 @@ from portal.components.values import (
     File,
     Filter,
     FilterOption,
+    Hit,
+    HitGroup,
     MenuItem,
     Option,
     OptionGroup,
@@ -289,6 +291,21 @@ def _sample() -> dict[str, object]:
         'lately': [
             Row(Markup('<b>Tess Okafor</b> asked for a photo in <a class="plain" href="#">T-1058</a>'), lead='10:30'),
             Row(Markup('<b>Bill Novak</b> paid €1,000.00'), lead='Yesterday'),
+        ],
+        'hits': [
+            HitGroup(
+                'Tickets',
+                (
+                    Hit(
+                        Markup('<mark>Kyo</mark>cera at reception prints blank pages'),
+                        '#',
+                        'messages-square',
+                        'T-1058 · waiting for you',
+                    ),
+                    Hit('Toner', '#', 'messages-square', 'T-0987 · closed', Markup('For the <mark>Kyo</mark>cera, please.')),
+                ),
+            ),
+            HitGroup('Do', (Hit('New ticket', '#', 'plus'),)),
         ],
         'keys': [('Everywhere', [(('Ctrl', 'K'), 'Search or jump to'), (('?',), 'This list')])],
     }

@@ -41,6 +41,9 @@ class Stage(Element, component='static/js/stage.js'):
         """As if a link had been followed."""
         self.run_method('leadTo', path)
 
+    def download(self, path: str) -> None:
+        self.run_method('download', path)
+
     def say(self, words: str, *, bad: bool = False) -> None:
         """A toast."""
         self.run_method('say', words, 'bad' if bad else '')

@@ -180,3 +180,20 @@ class Answer:
 class Crumb:
     label: Text
     href: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A line of the palette: where it leads, and what tells it from others."""
+
+    words: Text
+    href: str
+    icon: str
+    note: Text = ''
+    text: Text = ''  # below it: where it was found
+
+
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    label: str
+    hits: tuple[Hit, ...]

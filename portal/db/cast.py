@@ -77,7 +77,7 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply',
+    'canned_reply', 'export', 'export_part',
 )  # fmt: skip
 
 
@@ -370,6 +370,13 @@ class _Scene:
             'audit', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], at=row['created_at'],
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
         )  # fmt: skip
+
+        mine, export = {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'user_id': to.user_id}, uuid7()
+        self.add(
+            'export', **mine, id=export, format='csv', wanted={'group': 'all'}, language='en', timezone='UTC', state='ready', done=1,
+            size=5, created_at=self.now, ready_at=self.now, expires_at=self.now + timedelta(days=7), seen_at=self.now,
+        )  # fmt: skip
+        self.add('export_part', **mine, export_id=export, n=0, bytes=b'T-1\r\n')
 
     def unsent(self, ticket: Ticket, by: Member) -> None:
         """What somebody has begun to write, with a file that is not sent either; no form shows this place."""

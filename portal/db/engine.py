@@ -37,15 +37,16 @@ class Database:
         return self.cluster.conninfo(f'portal_{role}')
 
     @asynccontextmanager
-    async def work(self, role: Role, enter: str, *key: Any) -> AsyncGenerator[AsyncSession]:
+    async def work(self, role: Role, enter: str, *key: Any, steady: bool = False) -> AsyncGenerator[AsyncSession]:
         """One unit of work: one transaction, its context entered at its begin, one commit at its end.
 
+        `steady`: what others change meanwhile is not seen, however many questions are asked.
         Raises SignedOut when the context may not be entered (any more).
         """
         try:
             async with AsyncSession(self.engines[role], expire_on_commit=False) as db:
                 db.sync_session.info['enter'] = (enter, key)
-                await _enter(db)
+                await _enter(db, {'isolation_level': 'REPEATABLE READ'} if steady else {})
                 yield db
                 await db.commit()
         except DBAPIError as e:
@@ -69,18 +70,18 @@ class Database:
             await engine.dispose()
 
 
-async def _enter(db: AsyncSession) -> None:
+async def _enter(db: AsyncSession, options: dict[str, Any]) -> None:
     """At the door, not at the first query (`after_begin` waits for that): a dead session must not start its handler.
 
     A connection that died in the pool (server restarted) is replaced here, where nothing has been done yet.
     """
     try:
-        await db.connection()
+        await db.connection(execution_options=options)
     except DBAPIError as e:
         if not e.connection_invalidated:
             raise
         await db.rollback()
-        await db.connection()
+        await db.connection(execution_options=options)
 
 
 def connect(cluster: Cluster, *, pool_size: int = 5) -> Database:

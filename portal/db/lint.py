@@ -57,7 +57,7 @@ CHECKS = {
         select format('foreign key %s on %s does not carry the company', k.conname, c.relname)
         from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_class f on f.oid = k.confrelid
         where k.contype = 'f' and c.relnamespace = 'public'::regnamespace
-          and exists (select from pg_attribute a where a.attrelid = f.oid and a.attname = 'company_id' and not a.attisdropped)
+          and exists (select from pg_attribute a where a.attrelid = f.oid and a.attname = 'company_id' and a.attnotnull)
           and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'company_id' and a.attnum = any (k.conkey))""",
     'every id leads somewhere': """
         select format('column %s.%s has no foreign key', c.relname, a.attname)

@@ -61,9 +61,15 @@ class Bell:
 
 async def bell(db: AsyncSession, by: Principal) -> Bell:
     """Only of tickets the person can still see (the join goes through row security)."""
+    from portal.domain.tickets.exporting import fresh
+
     lines, unseen = _statements()
     shown = [Told(*row[:6], seen=row[6] is not None) for row in await cast(Any, db).exec(lines, params={'me': by.user_id})]
-    return Bell(len((await cast(Any, db).exec(unseen, params={'me': by.user_id})).all()), shown)
+    new = len((await cast(Any, db).exec(unseen, params={'me': by.user_id})).all())
+    files = [
+        Told(f'export-{e.state}', e.done, e.filename, '', '', e.ready_at or e.created_at, seen=False) for e in await fresh(db)
+    ]
+    return Bell(new + len(files), files + shown)
 
 
 @cache
@@ -95,10 +101,14 @@ def _statements() -> tuple[Select[Any], Select[Any]]:
 @verb(Permission.TICKETS_SEE)
 async def mark_seen(db: AsyncSession, by: Principal, ticket_id: UUID | None = None) -> None:
     """All of the person's lines are seen, or those of one ticket, which they have open: it is read."""
+    from portal.domain.tickets.exporting import see_exports
+
     change = update(Notification).where(col(Notification.user_id) == by.user_id, col(Notification.seen_at).is_(None))
     if ticket_id:
         from portal.domain.tickets.waiting import mark_read
 
         change = change.where(col(Notification.ticket_id) == ticket_id)
         await mark_read(db, by, ticket_id)
+    else:
+        await see_exports(db)
     await db.exec(change.values(seen_at=now()))

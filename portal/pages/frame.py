@@ -21,6 +21,7 @@ from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n, capped
 from portal.live import Subscription, together
+from portal.pages.palette import Palette
 from portal.pages.screens import Screen, Screens, reference
 from portal.visit import Visit, theme, visit
 
@@ -99,6 +100,7 @@ class Page:
                         await self.screens.first(request.url.path + query)
                 self.bottom = Island(Markup(), self._act, classes='through')
                 self.overlays = Island(render('overlays.html', staff=self.visit.by.is_staff), classes='through')
+                self.palette = Palette(self.visit, self._jumps(), self._search)
         self.is_drawn = True
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
@@ -171,6 +173,19 @@ class Page:
             except SignedOut:
                 await leave(self.client, over(self.client))
 
+    async def _search(self, act: Act) -> None:
+        try:
+            await self.palette.find(act)
+        except SignedOut:
+            await leave(self.client, over(self.client))
+        except Exception as e:
+            reference(e, 'palette')
+
+    def _jumps(self) -> list[tuple[str, str, str]]:
+        root, primary = self.visit.root, self._usual_primary()
+        places = [(str(p.label), root + p.path, p.icon) for p in self.spec.places if self.visit.may(p.needs)]
+        return ([(primary.label, primary.href, primary.icon)] if primary else []) + places
+
     def _data(self) -> FrameData:
         by, root = self.visit.by, self.visit.root
         company = None
@@ -208,6 +223,12 @@ class Page:
         return tuple(NavGroup(tuple(items), label) for label, items in groups.items())
 
     def _notice(self, told: notifications.Told) -> Notice:
+        if told.kind.startswith('export-'):
+            ready = told.kind == 'export-ready'
+            return Notice(
+                _m('<b>Your export</b> is ready') if ready else _m('<b>Your export</b> could not be made'),
+                f'{self.visit.root}/exports', told.at, text=told.subject, unread=True, icon='download' if ready else 'circle-alert',
+            )  # fmt: skip
         root = '/msp' if self.visit.by.is_staff else f'/client-portal/{told.company_slug}'
         words: dict[str, Text] = {
             'new_ticket': _m('<b>{name}</b> opened T-{number}', name=told.actor, number=told.number),

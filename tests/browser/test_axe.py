@@ -139,6 +139,12 @@ async def shortcuts(page: Page) -> None:
     await expect(page.locator('#shortcuts')).to_be_visible()
 
 
+async def palette(page: Page) -> None:
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('kyocrea')
+    await expect(page.locator('#palette').get_by_role('option').first).to_contain_text('Kyocera')
+
+
 async def company_without_a_name(page: Page) -> None:
     await page.locator('main form button[type=submit]').last.click()
     await expect(page.locator('main .is-wrong').first).to_be_visible()
@@ -251,6 +257,8 @@ async def no_connection(page: Page) -> None:
         pytest.param('mona', '', save_a_view, WIDE, id='save-a-view'),
         pytest.param('tess', '/tickets/{printer}', opens('canned'), WIDE, id='canned-replies'),
         pytest.param('tess', '', shortcuts, WIDE, id='shortcuts'),
+        pytest.param('tess', '', palette, WIDE, id='palette'),
+        pytest.param('ada', '', palette, NARROW, id='palette-narrow'),
         pytest.param('ada', '/tickets/new', ticket_without_words, WIDE, id='new-ticket-wrong'),
         pytest.param('ada', '/tickets/new', preview, WIDE, id='new-ticket-preview'),
         pytest.param('ada', '/tickets/{printer}', add_people, WIDE, id='add-people'),

@@ -333,3 +333,28 @@ async def test_a_subject_being_typed_is_not_replaced(page_as: PageAs, cast: Cast
     await expect(ugo.get_by_text('Tess Okafor set this to “Hers”')).to_be_visible()
     await ugo.get_by_role('button', name='Set it to “His” all the same').click()
     await expect(tess.get_by_role('heading', level=1)).to_have_text('His')
+
+
+async def test_the_palette_finds_as_one_types(page_as: PageAs, cast: Cast) -> None:
+    """By keyboard alone: words, a typing error, a person, a place; what was typed last is answered last."""
+    tess = await page_as(cast.tess)
+    await go(tess, '/msp')
+    palette = tess.locator('#palette')
+    await tess.keyboard.press('Control+k')
+    await tess.keyboard.type('kyocrea')
+    first = palette.get_by_role('option').first
+    await expect(first).to_contain_text('Kyocera at reception')
+    await expect(palette).to_contain_text('Showing results for kyocera')
+    await expect(first).to_have_attribute('aria-selected', 'true')
+    await palette.get_by_role('combobox').fill('lindqvist')
+    await expect(palette.get_by_role('group', name='People')).to_contain_text('Bea Lindqvist')
+    await palette.get_by_role('combobox').fill('settings')
+    await expect(palette.get_by_role('option')).to_have_count(2)
+    await tess.keyboard.press('ArrowDown')
+    await expect(palette.get_by_role('option').nth(1)).to_have_attribute('aria-selected', 'true')
+    await tess.keyboard.press('Enter')
+    await expect(palette).to_be_hidden()
+    await expect(tess.get_by_role('heading', level=1)).to_have_text('Settings')
+    await tess.keyboard.press('Control+k')
+    await tess.keyboard.press('Escape')
+    await expect(palette).to_be_hidden()

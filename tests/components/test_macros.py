@@ -150,6 +150,10 @@ PER_MACRO = {
     'bulk': {'menus': [(HOSTILE, HOSTILE, [values.MenuItem(HOSTILE, act=HOSTILE)])]},
     'progress': {'value': 3, 'most': 5},
     'banner': {'action': values.Action(HOSTILE, act=HOSTILE)},
+    'palette': {
+        'groups': [values.HitGroup(HOSTILE, (values.Hit(HOSTILE, HOSTILE, 'plus', HOSTILE, HOSTILE),))],
+        'action': HOSTILE,
+    },
 }
 
 

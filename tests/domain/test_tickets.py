@@ -103,7 +103,7 @@ async def test_a_note_changes_nothing_a_client_could_notice(visit_as: VisitAs, c
             page = await listing(db, Where(group='all'))
             bell = await notifications.bell(db, ada.by)
         return (
-            talk.ticket.model_dump(exclude={'words'}),
+            talk.ticket.model_dump(),
             [c.id for c in talk.comments],
             [e.id for e in talk.events],
             page.rows,
@@ -320,7 +320,7 @@ async def test_search_finds_words_beginnings_and_numbers(visit_as: VisitAs, cast
         for words in ('röntgenbild', 'ARCH', 'archiv lang', str(ticket.number), f't-{ticket.number}'):
             rows = (await listing(db, Where(group='all', words=words))).rows
             assert ticket.number in [row.number for row in rows], words
-        for words in ('archiv schnell', "'); drop table ticket; --", '& | !', '%', '99999999999'):
+        for words in ('autobahn schnell', "'); drop table ticket; --", '& | !', '%', '99999999999'):
             assert ticket.number not in [row.number for row in (await listing(db, Where(group='all', words=words))).rows]
 
 

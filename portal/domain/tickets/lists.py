@@ -1,10 +1,9 @@
 """Questions that answer with many tickets: pages by keyset, search, and counts that wait.
 
-Row security decides what is found; nothing here repeats it, but for the search function of the database, which has to
-(`@@` is not leakproof, see architecture).
+Row security decides what is found; nothing here repeats it. Words are looked for by `searching`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Literal, cast
@@ -21,19 +20,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.categories import Category
 from portal.domain.people import Company, User
 from portal.domain.tickets.model import OPEN_RANKS, Comment, Due, Priority, Status, Ticket, Unread, Visibility
+from portal.domain.tickets.searching import Found, search
 
 select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 
 PAGE = 25
-SEARCH_MOST = 500
 COUNT_MOST = 100  # counts are exact up to here
 
-Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'company', 'priority', 'due']
+Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'company', 'priority', 'due', 'best']
 #: What each sorts by, as it stands in a cursor. `company`, `priority` and `due` are for staff, who have few enough open ones.
 _KINDS: dict[Sort, tuple[Any, ...]] = {
     '-changed': (datetime.fromisoformat, UUID), 'changed': (datetime.fromisoformat, UUID), '-number': (int,), 'number': (int,),
     'turn': (int, datetime.fromisoformat, UUID), 'company': (str, int, datetime.fromisoformat, UUID),
     'priority': (int, int, datetime.fromisoformat, UUID), 'due': (date.fromisoformat, UUID),
+    'best': (int,),
 }  # fmt: skip
 SORTS = tuple(_KINDS)
 Group = Literal['open', 'mine', 'theirs', 'away', 'done', 'closed', 'all']
@@ -114,6 +114,8 @@ class Row:
     category: str | None
     unread: bool
     due_on: date | None  # for staff alone
+    created_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,14 @@ class Listing:
     newer: Cursor | None
     older: Cursor | None
     sort: Sort
-    at_most: bool = field(default=False)  # the search found more than it looks through
+    found: Found | None = field(default=None)  # where words were looked for
 
 
 async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listing:
     """One page and what lies on either side of it."""
-    found = await _search(db, where.words) if where.words else None
+    where, found = await _found(db, where)
     cursor = where.cursor
-    values = {**_values(where), 'found': found or []}
+    values = {**_values(where), 'found': found.ids if found else []}
     values |= {f'edge_{n}': value for n, value in enumerate(cursor.values)} if cursor else {}
     direction = '' if cursor is None else 'newer' if cursor.backwards else 'older'
     statement = _page(where.group, where.sort, _asked(where), direction, found is not None, most + 1, where.inside)
@@ -137,23 +139,25 @@ async def listing(db: AsyncSession, where: Where, *, most: int = PAGE) -> Listin
     more, backwards = len(rows) > most, direction == 'newer'
     if more:
         rows = rows[1:] if backwards else rows[:most]
-    before = Cursor(_key(rows[0], where.sort), backwards=True) if rows and (more if backwards else cursor) else None
-    after = Cursor(_key(rows[-1], where.sort)) if rows and (backwards or more) else None
-    return Listing(rows, before, after, where.sort, at_most=found is not None and len(found) >= SEARCH_MOST)
+    before = Cursor(_key(rows[0], where.sort, found), backwards=True) if rows and (more if backwards else cursor) else None
+    after = Cursor(_key(rows[-1], where.sort, found)) if rows and (backwards or more) else None
+    return Listing(rows, before, after, where.sort, found)
 
 
-_SEARCH = select(sql.app.search_tickets(bindparam('words'), SEARCH_MOST))
-
-
-async def _search(db: AsyncSession, words: str) -> list[UUID]:
-    return [row[0] for row in await cast(Any, db).exec(_SEARCH, params={'words': words})]
+async def _found(db: AsyncSession, where: Where) -> tuple[Where, Found | None]:
+    """What a search for the words finds, if there are any; without them there is no best match."""
+    if not where.words:
+        return (replace(where, sort='-changed', cursor=None) if where.sort == 'best' else where), None
+    company = _values(where).get('company_id')
+    return where, await search(db, where.words, company_id=company if isinstance(company, UUID) else None)
 
 
 async def numbers_of(db: AsyncSession, where: Where, *, most: int) -> list[int]:
     """The numbers of all that is asked for, in its order, wherever the page begins."""
-    found = await _search(db, where.words) if where.words else None
+    where, found = await _found(db, where)
     statement = _numbers(where.group, where.sort, _asked(where), found is not None, most)
-    return [row[0] for row in await cast(Any, db).exec(statement, params={**_values(where), 'found': found or []})]
+    values = {**_values(where), 'found': found.ids if found else []}
+    return [row[0] for row in await cast(Any, db).exec(statement, params=values)]
 
 
 @cache
@@ -220,6 +224,9 @@ def _filtered(query: Select[Any], group: Group, asked: frozenset[str]) -> Select
     return query
 
 
+_FOUND: Any = bindparam('found', type_=ARRAY(Uuid()))
+
+
 def _condition(name: str, asked: frozenset[str]) -> list[Any]:
     column: Any = getattr(Ticket, name)
     if name in asked:
@@ -245,6 +252,8 @@ def _columns(sort: Sort) -> tuple[tuple[Any, ...], bool]:
             return (col(Due.due_on), col(Ticket.id)), False
         case 'number' | '-number':
             return (col(Ticket.number),), sort.startswith('-')
+        case 'best':
+            return (sql.array_position(_FOUND, col(Ticket.id)).label('place'),), False
         case _:
             return (col(Ticket.changed_at), col(Ticket.id)), sort.startswith('-')
 
@@ -258,7 +267,7 @@ def _narrowed(columns: list[Any], group: Group, sort: Sort, asked: frozenset[str
         query = query.join(Due, (col(Due.ticket_id) == Ticket.id) & col(Due.is_open))
         asked -= {'due'}
     if searching:
-        query = query.where(col(Ticket.id) == any_(bindparam('found', type_=ARRAY(Uuid()))))
+        query = query.where(col(Ticket.id) == any_(_FOUND))
     return _filtered(query, group, asked)
 
 
@@ -274,7 +283,7 @@ def _placed(query: Select[Any], sort: Sort, direction: str) -> Select[Any]:
     return query.order_by(*(c.desc() if downwards else c for c in columns))
 
 
-def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
+def _key(row: Row, sort: Sort, found: Found | None) -> tuple[Any, ...]:
     turn = (row.queue_rank, row.changed_at, row.id)
     match sort:
         case 'turn':
@@ -287,6 +296,8 @@ def _key(row: Row, sort: Sort) -> tuple[Any, ...]:
             return (row.due_on, row.id)
         case 'number' | '-number':
             return (row.number,)
+        case 'best' if found:
+            return (found.ids.index(row.id) + 1,)
         case _:
             return (row.changed_at, row.id)
 
@@ -301,7 +312,7 @@ def _page(
     columns, downwards = _columns(sort)
     shown = [
         t.id, t.number, t.subject, t.status, t.priority, t.visibility, t.changed_at, t.queue_rank, t.company_id, t.requester_id,
-        t.assignee_id, t.last_comment_id, t.category_id,
+        t.assignee_id, t.last_comment_id, t.category_id, t.created_at, t.closed_at,
     ]  # fmt: skip
     beside = [c for c in columns if c.key not in {cast(Any, s).key for s in shown}]
     narrowed = _placed(_narrowed([*shown, *beside], group, sort, asked, searching), sort, direction)
@@ -313,7 +324,7 @@ def _page(
         select(
             page.id, page.number, page.subject, page.status, page.priority, page.visibility, page.changed_at, page.queue_rank,
             page.company_id, Company.name, Company.slug, page.requester_id, requester.name, page.assignee_id, assignee.name,
-            sql.left(Comment.body, 300), speaker.name, Category.name, col(Unread.ticket_id).is_not(None), due,
+            sql.left(Comment.body, 300), speaker.name, Category.name, col(Unread.ticket_id).is_not(None), due, page.created_at, page.closed_at,
         )
         .join(Company, col(Company.id) == page.company_id)
         .join(requester, col(requester.id) == page.requester_id)

@@ -2,11 +2,9 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Computed, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Column, Field, SQLModel
 
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
@@ -124,7 +122,6 @@ class Ticket(SQLModel, table=True):
             text('id DESC'),
             postgresql_where=text('category_id IS NOT NULL'),
         ),
-        Index('ticket_words', 'tenant_id', 'words', postgresql_using='gin'),
     )
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
@@ -145,10 +142,6 @@ class Ticket(SQLModel, table=True):
     changed_at: datetime = Field(default_factory=now, sa_type=Moment)  # an internal note does not count
     closed_at: datetime | None = Field(default=None, sa_type=Moment)
     queue_rank: int = Field(default=None, sa_column=Column(SmallInteger, Computed(QUEUE_RANK, persisted=True), nullable=False))
-    words: Any = Field(
-        default=None,
-        sa_column=Column(TSVECTOR, Computed("to_tsvector('simple'::regconfig, subject)", persisted=True), nullable=False),
-    )
 
     @property
     def label(self) -> str:
@@ -157,10 +150,6 @@ class Ticket(SQLModel, table=True):
     @property
     def turn(self) -> Turn:
         return turn_of(self.status)
-
-
-# what no list needs is not read: the vector of words is for the index alone
-cast(Any, Ticket).__mapper__.attrs['words'].deferred = True
 
 
 class Participant(SQLModel, table=True):

@@ -5,7 +5,7 @@ from typing import Any
 from portal.domain.access import Permission
 from portal.domain.tickets import counts
 from portal.i18n import L_
-from portal.pages import gallery, settings
+from portal.pages import exports, gallery, settings
 from portal.pages.client import home, new_ticket, ticket, tickets
 from portal.pages.frame import Place, SideSpec
 from portal.settings import Settings
@@ -25,7 +25,7 @@ PLACES = (
     ),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
-SCREENS = (*home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS)
+SCREENS = (*home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS, *exports.screens('tickets'))
 
 
 def spec(portal: Settings) -> SideSpec:

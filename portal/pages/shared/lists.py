@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.island import Act, Island
 from portal.components.render import render
-from portal.components.values import Column, Filter, FilterOption, MenuItem, Tab
+from portal.components.values import Column, Filter, FilterOption, MenuItem, Tab, Text
 from portal.domain.categories import categories
 from portal.domain.tickets import (
     Counts,
@@ -29,9 +29,11 @@ from portal.domain.tickets import (
     mark_unread,
     ticket_by_number,
 )
+from portal.domain.tickets.exporting import export_tickets
 from portal.domain.tickets.lists import SORTS, Sort
+from portal.domain.tickets.searching import Found, passages
 from portal.domain.tickets.words import priority_words, status_words
-from portal.i18n import _, _n
+from portal.i18n import _, _m, _n
 from portal.pages.screens import Here
 from portal.pages.shared.tickets import line, number_of
 
@@ -87,6 +89,8 @@ class TicketList:
         self.listing: Listing | None = None
         self.shown: list[tuple[int, str]] = []  # the rows as they stand, each with the group it stands in
         self.is_attended, self.news = False, 0
+        self.passages: dict[UUID, tuple[str, bool]] = {}
+        self.note: Text = ''  # that something else than the words that were typed is shown
 
     async def build(self) -> None:
         self.here.title(str(self.spec.title))
@@ -135,6 +139,8 @@ class TicketList:
             where = replace(where, sort=_sort(query['sort']))
         if not self._names_view(query) and (query.get('q') or self._chosen('status', query)):
             where = replace(where, group='all')
+        if query.get('q') and query.get('sort', '') not in self._sorts():
+            where = replace(where, sort='best')
         where = replace(where, words=query.get('q', ''), **self._filtered(query))
         cursor = Cursor.parse(query.get('after', ''), where.sort) or Cursor.parse(
             query.get('before', ''), where.sort, backwards=True
@@ -172,9 +178,13 @@ class TicketList:
         mine = self.asked
         async with self.here.visit.work() as db:
             found = await listing(db, self.where)
+            texts = await passages(db, [row.id for row in found.rows], found.found.words) if found.found else {}
             counts = await self.spec.counts(db, self.here)
             await self._count_more(db)
-        return (found, counts) if mine == self.asked else None
+        if mine != self.asked:
+            return None
+        self.passages, self.note = texts, search_note(found.found)
+        return found, counts
 
     async def _count_more(self, db: AsyncSession) -> None:
         """What a side counts beside."""
@@ -248,6 +258,8 @@ class TicketList:
                 async with self.here.visit.work() as db:
                     await mark_unread(db, self.here.visit.by, await ticket_by_number(db, number_of(act.key)))
                 await self._woken()
+            case 'export-csv' | 'export-xlsx':
+                await self._export(act.name.removeprefix('export-'))
             case _:
                 pass
 
@@ -256,6 +268,16 @@ class TicketList:
         kept = {k: v for k, v in self.here.query.items() if k in KEPT}
         self.here.address(replace=True, **{**kept, **changes})
         await self._again()
+
+    async def _export(self, kind: str) -> None:
+        async with self.here.visit.work() as db:
+            export = await export_tickets(db, self.here.visit.by, self.where, kind)
+        if export.ready_at:
+            self.here.stage.download(self.here.url(f'/exports/{export.id}/file'))
+            self.here.say(_('{file} is being downloaded. It is kept under Exports.', file=export.filename))
+        else:
+            self.here.say(_('This takes a moment. You can leave; the bell tells when the file is ready.'))
+            self.here.go(self.here.url('/exports'))
 
     def _link(self, **changes: str | None) -> str:
         kept: dict[str, str | None] = {k: v for k, v in self.here.query.items() if k in KEPT}
@@ -272,7 +294,7 @@ class TicketList:
         return render(
             'shared/list_head.html', title=str(self.spec.title), tabs=self._tabs(), filters=self._filters(), query=query.get('q', ''),
             action=self.here.url(self.spec.path), keep={k: v for k, v in query.items() if k in KEPT and k != 'q'},
-            menu=self._menu(), clear=self.here.url(self.spec.path, view=query.get('view')) if self.is_filtered else '',
+            menu=self._menu(), exports=self._exports(), search_note=self.note, clear=self.here.url(self.spec.path, view=query.get('view')) if self.is_filtered else '',
         )  # fmt: skip
 
     def _menu(self) -> list[MenuItem]:
@@ -286,7 +308,8 @@ class TicketList:
         found, query, here = self.listing, self.here.query, self.here
         self.listing = None  # an open page keeps what it shows, not the rows it was made from
         groups = dict(self.shown) if self.news else {}
-        lines = [line(row, here.visit, sort=found.sort) for row in found.rows]
+        words, passages = found.found.words if found.found else '', self.passages
+        lines = [line(row, here.visit, sort=found.sort, words=words, passage=passages.get(row.id)) for row in found.rows]
         lines = [replace(each, group=groups.get(row.number, each.group)) for each, row in zip(lines, found.rows, strict=True)]
         self.shown = [(row.number, each.group) for each, row in zip(lines, found.rows, strict=True)]
         return render(
@@ -296,6 +319,13 @@ class TicketList:
             clear=here.url(self.spec.path, view=query.get('view')), view=self.view.key, new_href=here.url('/tickets/new'),
             news=_n('{n} change: show it', '{n} changes: show them', self.news) if self.news else '', **self._more(),
         )  # fmt: skip
+
+    def _exports(self) -> list[MenuItem]:
+        return [
+            MenuItem(_('Excel'), act='export-xlsx', icon='file-spreadsheet'),
+            MenuItem(_('CSV'), act='export-csv', icon='file-text'),
+            MenuItem(_('Your exports'), href=self.here.url('/exports'), icon='download', divided=True),
+        ]
 
     def _more(self) -> dict[str, Any]:
         """What a side's template needs beside."""
@@ -353,10 +383,23 @@ class TicketList:
         order = {
             '-changed': _('newest change first'), 'changed': _('oldest change first'), 'number': _('oldest first'),
             '-number': _('newest first'), 'turn': _('by whose turn it is'), 'company': _('by company'), 'priority': _('by priority'),
-            'due': _('by the day they are due'),
+            'due': _('by the day they are due'), 'best': _('best match first'),
         }[found.sort]  # fmt: skip
         shown = _n('{n} ticket, {order}', '{n} tickets, {order}', len(found.rows), order=order)
-        return shown if not found.at_most else shown + ' · ' + _('only the newest matches are looked through')
+        return (
+            shown
+            if not (found.found and found.found.at_most)
+            else shown + ' · ' + _('only the newest matches are looked through')
+        )
+
+
+def search_note(found: Found | None) -> Text:
+    """That something else than the words that were typed is shown."""
+    if found is None or not found.ids or found.how == 'all':
+        return ''
+    if found.how == 'alike':
+        return _m('Showing results for <b>{words}</b>.', words=found.words)
+    return _('No ticket has all of these words. These have some of them.')
 
 
 def _sort(word: str) -> Sort:

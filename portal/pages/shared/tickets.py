@@ -16,11 +16,13 @@ from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
 from portal.domain.tickets.model import OPEN_RANKS, Event
+from portal.domain.tickets.searching import SNIPPET_FROM
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, _n, day
 from portal.markdown import to_html, to_text
 from portal.pages.shared.files import shown
+from portal.snippets import marked, snippet
 from portal.visit import Visit
 
 #: The turn mark of the design: left cell client, right cell MSP.
@@ -60,7 +62,7 @@ class Line:
     key: str
     href: str
     number: str
-    subject: str
+    subject: Text
     meta: list[Text]
     turn: Markup
     priority: Text
@@ -73,9 +75,11 @@ class Line:
     due: Markup | str
     group: str  # what it stands under in a list of this order
     is_over: bool
+    snippet: Markup
 
 
-def line(row: Row, visit: Visit, *, sort: str = '') -> Line:
+def line(row: Row, visit: Visit, *, sort: str = '', words: str = '', passage: tuple[str, bool] | None = None) -> Line:
+    """`words` were searched for; `passage` is where they stand, and whether that is a note."""
     by = visit.by
     meta: list[Text] = [row.company if by.is_staff else row.requester]
     if row.category:
@@ -85,11 +89,12 @@ def line(row: Row, visit: Visit, *, sort: str = '') -> Line:
     if not by.is_staff and row.priority in (Priority.URGENT, Priority.HIGH):
         meta.append(priority_words(row.priority))
     return Line(
-        str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', row.subject, meta,
+        str(row.id), f'{visit.root}/tickets/T-{row.number}', f'T-{row.number}', marked(row.subject, words) if words else row.subject, meta,
         turn_mark(row.status, by.side, by.tenant.short_name), priority_mark(row.priority), first_name(row.last_by or ''),
         to_text(row.last_word or ''), row.changed_at, first_name(row.assignee or ''), row.assignee or '', row.unread,
         due_mark(row.due_on, today(by.tenant), is_over=row.queue_rank >= OPEN_RANKS) if row.due_on else '',
         _group(row, sort, today(by.tenant)), row.queue_rank >= OPEN_RANKS,
+        passage_line(passage, words),
     )  # fmt: skip
 
 
@@ -118,6 +123,13 @@ def due_mark(due_on: date, today: date, *, is_over: bool = False) -> Markup | st
     if days < 2:
         return macro('state')(_('Today') if days == 0 else _('Tomorrow'), kind='wait' if days == 0 else '', icon_name='clock')
     return macro('state')(i18n.day(due_on), icon_name='clock')
+
+
+def passage_line(passage: tuple[str, bool] | None, words: str) -> Markup:
+    if passage is None:
+        return Markup()
+    found = snippet(to_text(passage[0], most=SNIPPET_FROM), words)
+    return Markup('<b>{}</b> {}').format(_('Note'), found) if found and passage[1] else found
 
 
 def first_name(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from portal.domain.access import Permission
 from portal.domain.tickets import counts
 from portal.i18n import L_
-from portal.pages import gallery, settings
+from portal.pages import exports, gallery, settings
 from portal.pages.frame import Place, SideSpec
 from portal.pages.staff import categories, companies, mail, new_ticket, queue, replies, team, ticket
 from portal.settings import Settings
@@ -22,7 +22,7 @@ PLACES = (
 )
 SCREENS = (
     *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *categories.SCREENS, *mail.SCREENS, *replies.SCREENS,
-    *settings.SCREENS,
+    *settings.SCREENS, *exports.screens('queue'),
 )  # fmt: skip
 
 

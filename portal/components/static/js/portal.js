@@ -112,7 +112,14 @@
     if (event.key === "?") document.getElementById("shortcuts")?.showModal?.();
   });
 
+  // The palette, where there is one; else the field in the bar, or the way to the list.
   function focusSearch() {
+    const palette = document.getElementById("palette");
+    if (palette?.showModal) {
+      if (!palette.open) palette.showModal();
+      palette.querySelector("input").select();
+      return true;
+    }
     const field = document.querySelector("[data-search]");
     if (visible(field)) {
       field.focus();
@@ -122,6 +129,45 @@
     const link = document.querySelector(".find-link");
     if (visible(link)) link.click();
     return visible(link);
+  }
+
+  // ---------- the palette: the server says what is found; here one moves between the lines ----------
+  document.addEventListener("click", (event) => {
+    const palette = document.getElementById("palette");
+    if (!palette) return;
+    if (event.target === palette) palette.close(); // beside it
+    if (find(event.target, ".find-link") && !event.ctrlKey && !event.metaKey && focusSearch()) event.preventDefault();
+    if (find(event.target, "#palette .palette-item") && !event.ctrlKey && !event.metaKey) palette.close();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (find(event.target, ".topbar .find") && document.getElementById("palette")) {
+      event.preventDefault();
+      focusSearch();
+    }
+  });
+  document.addEventListener("submit", (event) => find(event.target, "dialog.palette")?.close());
+  document.addEventListener("keydown", (event) => {
+    const palette = find(event.target, "dialog.palette");
+    if (!palette || event.isComposing) return;
+    const lines = [...palette.querySelectorAll(".palette-item")];
+    const at = lines.findIndex((line) => line.getAttribute("aria-selected") === "true");
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
+    if (to !== undefined && lines.length) {
+      event.preventDefault();
+      choose(palette, lines, (to + lines.length) % lines.length);
+    } else if (event.key === "Enter" && lines[at] && event.target.matches("input")) {
+      const answered = palette.querySelector(".palette-list").dataset.query === event.target.value.trim().replace(/\s+/g, " ");
+      if (!answered) return; // the lines are of what was typed before: the form leads to the list
+      event.preventDefault();
+      if (event.ctrlKey || event.metaKey) open(lines[at].href, "_blank", "noopener");
+      else lines[at].click();
+    }
+  });
+
+  function choose(palette, lines, to) {
+    for (const [n, line] of lines.entries()) line.setAttribute("aria-selected", String(n === to));
+    palette.querySelector("input").setAttribute("aria-activedescendant", lines[to].id);
+    lines[to].scrollIntoView({ block: "nearest" });
   }
 
   function sendForm(target) {

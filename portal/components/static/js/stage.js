@@ -90,6 +90,12 @@ export default {
     leadTo(path) {
       this.go(path);
     },
+    download(path) {
+      const link = Object.assign(document.createElement("a"), { href: path, download: "" });
+      document.body.append(link);
+      link.click();
+      link.remove();
+    },
     say(words, kind) {
       const place = document.getElementById("toasts");
       if (!place) return;
