@@ -13,6 +13,7 @@ from portal import private
 
 DEMO_PASSWORD = 'correct-horse-northwind'  # noqa: S105  (meant to be known)
 SHORTEST_SECRET = 32  # characters
+SHORTEST_BACKUP_KEY = 16
 
 
 class WrongSetting(ValueError):
@@ -45,6 +46,8 @@ class Settings:
     url: str | None
     pool_size: int
     log_level: str
+    worker: bool
+    backup_key: str | None = field(repr=False)
 
     @property
     def data(self) -> Path:
@@ -161,6 +164,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _backup_key(value: str) -> str:
+    if len(value) < SHORTEST_BACKUP_KEY:
+        raise ValueError(f'must have at least {SHORTEST_BACKUP_KEY} characters')
+    return value
+
+
 def _log_level(value: str) -> str:
     levels = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
     if value.upper() not in levels:
@@ -200,6 +209,8 @@ SETTINGS = (
         'PORTAL_SMTP_URL', 'smtp', _smtp, None, 'smtp+starttls://user:password@host:587, smtps:// or smtp://. Else mail is kept.'
     ),
     Setting('PORTAL_MAIL_FROM', 'mail_from', _address, None, 'The sender of the portal’s mail.'),
+    Setting('PORTAL_WORKER', 'worker', _flag, '1', '0: this process does no background jobs; `python -m portal worker` does them.'),
+    Setting('PORTAL_BACKUP_KEY', 'backup_key', _backup_key, None, 'Encrypts backups, and opens them. At least 16 characters.'),
     Setting('PORTAL_LOG_LEVEL', 'log_level', _log_level, 'INFO', 'DEBUG, INFO, WARNING or ERROR.'),
 )
 
