@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from portal import doctor
 from portal.backup.commands import backup, backup_options, restore, restore_options
 from portal.settings import Settings, WrongSetting, load
 
@@ -39,8 +40,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     _add(commands, 'worker', worker, 'do background jobs in this process, beside those of the portal')
-    backup_options(_add(commands, 'backup', backup, 'keep database and files in one archive; also while the portal runs', options=True))
-    restore_options(_add(commands, 'restore', restore, 'put an archive back, into an empty data folder and database', options=True))
+    backup_options(
+        _add(commands, 'backup', backup, 'keep database and files in one archive; also while the portal runs', options=True)
+    )
+    restore_options(
+        _add(commands, 'restore', restore, 'put an archive back, into an empty data folder and database', options=True)
+    )
+    doctor.options(
+        _add(
+            commands,
+            'doctor',
+            doctor.doctor,
+            'say what is in order, what is not, and what to do; exit with 1 if something is not',
+            options=True,
+        )
+    )
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,

@@ -209,7 +209,9 @@ SETTINGS = (
         'PORTAL_SMTP_URL', 'smtp', _smtp, None, 'smtp+starttls://user:password@host:587, smtps:// or smtp://. Else mail is kept.'
     ),
     Setting('PORTAL_MAIL_FROM', 'mail_from', _address, None, 'The sender of the portal’s mail.'),
-    Setting('PORTAL_WORKER', 'worker', _flag, '1', '0: this process does no background jobs; `python -m portal worker` does them.'),
+    Setting(
+        'PORTAL_WORKER', 'worker', _flag, '1', '0: this process does no background jobs; `python -m portal worker` does them.'
+    ),
     Setting('PORTAL_BACKUP_KEY', 'backup_key', _backup_key, None, 'Encrypts backups, and opens them. At least 16 characters.'),
     Setting('PORTAL_LOG_LEVEL', 'log_level', _log_level, 'INFO', 'DEBUG, INFO, WARNING or ERROR.'),
 )

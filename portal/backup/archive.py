@@ -1,10 +1,10 @@
 """The archive: one tar, sealed or plain.
 
-    portal-backup.json       {"format": 1}
-    database/000001 …        pg_dump's custom format, in pieces; put together they are a file for pg_restore
-    files/…                  each file below the name in its row
-    manifest.json            what was taken, from where, and the SHA-256 of every part
-    manifest.sha256          of the manifest
+portal-backup.json       {"format": 1}
+database/000001 …        pg_dump's custom format, in pieces; put together they are a file for pg_restore
+files/…                  each file below the name in its row
+manifest.json            what was taken, from where, and the SHA-256 of every part
+manifest.sha256          of the manifest
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from portal.backup.errors import NotMade, Unusable
 from portal.backup.sealing import ALTERED, CHUNK, Sealer, Unsealer, is_sealed
@@ -54,6 +54,10 @@ class Manifest:
 # ---------- writing ----------
 
 
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Writer:
     """Adds parts, one after the other."""
 
@@ -78,10 +82,10 @@ class Writer:
 
 
 class _Hashing:
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: Readable) -> None:
         self.source, self.digest = source, hashlib.sha256()
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         data = self.source.read(size)
         self.digest.update(data)
         return data
@@ -157,7 +161,7 @@ def _sync_folder(folder: Path) -> None:
 # ---------- reading ----------
 
 
-def parts(path: Path, passphrase: str | None) -> Iterator[tuple[str, IO[bytes]]]:
+def parts(path: Path, passphrase: str | None) -> Iterator[tuple[str, Readable]]:
     """Name and content, in their order; each content is read before the next part is asked for. Raises Unusable."""
     try:
         with path.open('rb') as source:
@@ -171,13 +175,24 @@ def parts(path: Path, passphrase: str | None) -> Iterator[tuple[str, IO[bytes]]]
                     content = tar.extractfile(entry) if entry.isreg() and _is_plain(entry.name) else None
                     if content is None:
                         raise Unusable(f'The archive holds something that no backup holds: {entry.name!r}.')
-                    yield entry.name, content
+                    yield entry.name, _Content(content)
             while plain.read(CHUNK):  # to the end, which is sealed, too
                 pass
     except tarfile.TarError:
         raise Unusable(ALTERED if NAME.fullmatch(path.name) else f'{path} is no backup of the portal, or damaged.') from None
     except OSError as e:
         raise Unusable(f'{path} cannot be read: {e.strerror}.') from None
+
+
+class _Content:
+    def __init__(self, source: Readable) -> None:
+        self.source = source
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self.source.read(size)
+        except tarfile.TarError:
+            raise Unusable(ALTERED) from None
 
 
 def _is_plain(name: str) -> bool:
@@ -201,7 +216,10 @@ def verified(path: Path, passphrase: str | None) -> Manifest:
                 _refuse_other_format(data)
             words, digest = (data if name == MANIFEST else words), (data if name == DIGEST else digest)
         else:
-            found[name] = hashlib.file_digest(content, 'sha256').hexdigest()  # type: ignore[arg-type]
+            reading = _Hashing(content)
+            while reading.read(CHUNK):
+                pass
+            found[name] = reading.digest.hexdigest()
     if FIRST not in found:
         raise Unusable(f'{path} is no backup of the portal.')
     if not words or hashlib.sha256(words).hexdigest().encode() != digest:

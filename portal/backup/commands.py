@@ -12,8 +12,12 @@ GOOD, FAILED, WITH_GAPS = 0, 1, 3  # exit status
 
 
 def backup_options(parser: ArgumentParser) -> None:
-    parser.add_argument('path', nargs='?', type=Path, metavar='PATH', help='a folder, or a new file; else `backups` in the data folder')
-    parser.add_argument('--keep', type=_at_least_one, metavar='N', help='afterwards delete all but the newest N archives in that folder')
+    parser.add_argument(
+        'path', nargs='?', type=Path, metavar='PATH', help='a folder, or a new file; else `backups` in the data folder'
+    )
+    parser.add_argument(
+        '--keep', type=_at_least_one, metavar='N', help='afterwards delete all but the newest N archives in that folder'
+    )
     parser.add_argument('--quiet', action='store_true', help='say nothing if all is well')
     _key_option(parser)
 
@@ -72,7 +76,9 @@ def restore(settings: Settings, options: Namespace) -> int:
         print(f'{restored.letters} letters were waiting when the backup was made; they are sent when the portal starts.')
     missing = restored.manifest.missing + restored.manifest.damaged
     if missing:
-        print(f'{len(missing)} files were missing or damaged when the backup was made: {", ".join(missing[:3])}.', file=sys.stderr)
+        print(
+            f'{len(missing)} files were missing or damaged when the backup was made: {", ".join(missing[:3])}.', file=sys.stderr
+        )
     return WITH_GAPS if missing else GOOD
 
 
@@ -85,7 +91,9 @@ def _about(manifest: 'object') -> str:
 
 
 def _key_option(parser: ArgumentParser) -> None:
-    parser.add_argument('--key-file', type=Path, metavar='FILE', help='encrypt or open with what stands in it, not PORTAL_BACKUP_KEY')
+    parser.add_argument(
+        '--key-file', type=Path, metavar='FILE', help='encrypt or open with what stands in it, not PORTAL_BACKUP_KEY'
+    )
 
 
 def _key(settings: Settings, options: Namespace) -> str | None:
@@ -94,7 +102,9 @@ def _key(settings: Settings, options: Namespace) -> str | None:
     try:
         key = options.key_file.read_text().strip()
     except (OSError, UnicodeDecodeError) as e:
-        raise NotMade(f'The key file {options.key_file} cannot be read: {getattr(e, "strerror", None) or "it is no text"}.') from None
+        raise NotMade(
+            f'The key file {options.key_file} cannot be read: {getattr(e, "strerror", None) or "it is no text"}.'
+        ) from None
     if len(key) < SHORTEST_BACKUP_KEY:
         raise NotMade(f'The key file {options.key_file} must hold at least {SHORTEST_BACKUP_KEY} characters.')
     return key

@@ -39,7 +39,9 @@ class Made:
     pruned: list[Path]
 
 
-def make(cluster: Cluster, settings: Settings, to: Path | None = None, *, keep: int | None = None, key: str | None = None) -> Made:
+def make(
+    cluster: Cluster, settings: Settings, to: Path | None = None, *, keep: int | None = None, key: str | None = None
+) -> Made:
     """`to`: a folder, or a file that is not there yet; by default `backups` in the data folder. Raises NotMade."""
     _refuse_unfit(cluster)
     now = datetime.now(UTC)
@@ -47,9 +49,14 @@ def make(cluster: Cluster, settings: Settings, to: Path | None = None, *, keep: 
     archive.clear_up(target.parent)
     with _snapshot(cluster) as connection:
         manifest = archive.Manifest(
-            now.isoformat(timespec='seconds'), __version__, migrate.HEAD, cluster.server_version, mark(settings), _counts(connection)
+            now.isoformat(timespec='seconds'),
+            __version__,
+            migrate.HEAD,
+            cluster.server_version,
+            mark(settings),
+            _counts(connection),
         )
-        rows = _files(connection)
+        rows = files_of(connection)
         snapshot = connection.execute('select pg_export_snapshot()').fetchone()
         assert snapshot
         with archive.written(target, manifest, key) as writer:
@@ -104,7 +111,7 @@ def _snapshot(cluster: Cluster) -> psycopg.Connection[Any]:
 def _counts(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """Rows of every table that is taken."""
     tables = connection.execute(
-        "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = any (%s) "
+        'select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = any (%s) '
         "and c.relkind = 'r' and n.nspname || '.' || c.relname <> all (%s) order by 1, 2",
         (SCHEMAS, list(LEFT_OUT)),
     ).fetchall()
@@ -131,12 +138,13 @@ def _dump(cluster: Cluster, snapshot: str, connection: psycopg.Connection[Any]) 
         try:
             while piece := dumping.stdout.read(archive.PIECE):
                 yield piece
-        finally:  # also where the disk is full
+        except BaseException:  # such as a full disk
+            dumping.kill()
+            raise
+        finally:
             dumping.stdout.close()
-            if dumping.poll() is None:
-                dumping.terminate()
-            status = dumping.wait()
-        if status:
+            dumping.wait()
+        if dumping.returncode:
             said.seek(0)
             raise NotMade(f'pg_dump failed: {last_line(said.read())}')
 
@@ -178,7 +186,7 @@ class FileRow:
     sha256: str | None
 
 
-def _files(connection: psycopg.Connection[Any]) -> list[FileRow]:
+def files_of(connection: psycopg.Connection[Any]) -> list[FileRow]:
     """Of every table that names files of ours."""
     tables = connection.execute(
         "select table_name, bool_or(column_name = 'size'), bool_or(column_name = 'sha256') from information_schema.columns "

@@ -11,7 +11,6 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psycopg
 from psycopg import sql
@@ -33,7 +32,7 @@ update procrastinate_jobs set status = 'todo', worker_id = null where status = '
 delete from procrastinate_workers;
 {HAND_OVER}
 commit;
-"""
+"""  # noqa: S608
 
 
 @dataclass
@@ -57,7 +56,7 @@ def restore(path: Path, settings: Settings, *, key: str | None = None) -> Restor
     private.folder(settings.data)
     server.half_restored(settings).write_text(f'{path}\n')
     try:
-        cluster = server.open_cluster(settings, restoring=True)
+        cluster = _opened(settings)
         try:
             restored = _fill(cluster, settings, path, key, manifest)
         finally:
@@ -68,6 +67,14 @@ def restore(path: Path, settings: Settings, *, key: str | None = None) -> Restor
         raise NotRestored(f'{e.filename or settings.data} cannot be written: {e.strerror}.') from e
     server.half_restored(settings).unlink()
     return restored
+
+
+def _opened(settings: Settings) -> server.Cluster:
+    try:
+        return server.open_cluster(settings, restoring=True)
+    except server.RolesMissing:  # nothing was changed: an administrator makes them, and it begins again
+        server.half_restored(settings).unlink()
+        raise
 
 
 def _fill(cluster: server.Cluster, settings: Settings, path: Path, key: str | None, manifest: archive.Manifest) -> Restored:
@@ -137,7 +144,7 @@ class Loading:
     def __init__(self, cluster: server.Cluster) -> None:
         address, env = programs_address(cluster.conninfo(roles.OWNER))
         programs = embedded.installed()
-        self.said = tempfile.TemporaryFile()
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115  (both write to it until they end)
         self.psql = subprocess.Popen(
             [str(programs / 'psql'), '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', os.devnull, address],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.said, env=env,
@@ -149,7 +156,7 @@ class Loading:
         self.carrying = threading.Thread(target=self._carry, daemon=True)
         self.carrying.start()
 
-    def feed(self, content: IO[bytes]) -> None:
+    def feed(self, content: archive.Readable) -> None:
         assert self.restoring.stdin
         try:
             shutil.copyfileobj(content, self.restoring.stdin, 1 << 20)
@@ -158,7 +165,8 @@ class Loading:
 
     def finish(self) -> None:
         """Raises NotRestored; then nothing was restored."""
-        assert self.restoring.stdin and self.psql.stdin
+        assert self.restoring.stdin
+        assert self.psql.stdin
         try:
             self.restoring.stdin.close()
             if self.restoring.wait():
@@ -178,7 +186,8 @@ class Loading:
             process.wait()
 
     def _carry(self) -> None:
-        assert self.restoring.stdout and self.psql.stdin
+        assert self.restoring.stdout
+        assert self.psql.stdin
         try:
             self.psql.stdin.write(b'begin;\n')
             for _line in range(40):  # the settings stand at the beginning
@@ -198,7 +207,7 @@ class Loading:
 # ---------- the files, and whether all of it is there ----------
 
 
-def _put(folder: Path, name: str, content: IO[bytes]) -> int:
+def _put(folder: Path, name: str, content: archive.Readable) -> int:
     """Returns its size."""
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -219,4 +228,3 @@ def _compare(cluster: server.Cluster, manifest: archive.Manifest, files: dict[st
         for stored_as, size in connection.execute('select stored_as, size from file'):
             if stored_as not in known and files.get(stored_as) != size:
                 raise NotRestored(f'The file {stored_as} is not what its row says.')
-
