@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -47,6 +48,7 @@ class Settings:
     pool_size: int
     log_level: str
     worker: bool
+    node: str | None
     backup_key: str | None = field(repr=False)
 
     @property
@@ -164,6 +166,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _node(value: str) -> str:
+    if not re.fullmatch(r'[A-Za-z0-9_-]{1,32}', value):
+        raise ValueError('must be a short name of letters, digits, - and _')
+    return value
+
+
 def _backup_key(value: str) -> str:
     if len(value) < SHORTEST_BACKUP_KEY:
         raise ValueError(f'must have at least {SHORTEST_BACKUP_KEY} characters')
@@ -212,6 +220,7 @@ SETTINGS = (
     Setting(
         'PORTAL_WORKER', 'worker', _flag, '1', '0: this process does no background jobs; `python -m portal worker` does them.'
     ),
+    Setting('PORTAL_NODE', 'node', _node, None, 'The name of this process among several; browsers come back to it by a cookie.'),
     Setting('PORTAL_BACKUP_KEY', 'backup_key', _backup_key, None, 'Encrypts backups, and opens them. At least 16 characters.'),
     Setting('PORTAL_LOG_LEVEL', 'log_level', _log_level, 'INFO', 'DEBUG, INFO, WARNING or ERROR.'),
 )

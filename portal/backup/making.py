@@ -194,7 +194,7 @@ def files_of(connection: psycopg.Connection[Any]) -> list[FileRow]:
     ).fetchall()
     found: list[FileRow] = []
     for table, has_size, has_sha256 in tables:
-        size, sha256 = (sql.SQL(name if has else 'null') for name, has in (('size', has_size), ('sha256', has_sha256)))
+        size, sha256 = (sql.Identifier(name) if has else sql.NULL for name, has in (('size', has_size), ('sha256', has_sha256)))
         question = sql.SQL('select stored_as, {}, {} from {} where stored_as is not null order by stored_as')
         found += [FileRow(*row) for row in connection.execute(question.format(size, sha256, sql.Identifier(table)))]
     return list({row.stored_as: row for row in found}.values())

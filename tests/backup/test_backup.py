@@ -273,17 +273,12 @@ class TestFaults:
         archived = northwind.backup()
         target = own('18')
         with psycopg.connect(target.admin()) as admin:
-            admin.execute('lock table pg_catalog.pg_namespace in exclusive mode')  # no schema can be made
+            admin.execute('lock table pg_catalog.pg_proc in exclusive mode')  # no function can be made
             restore = subprocess.Popen(target.command('restore', archived), env=target.whole_env())
-            wait_until(
-                lambda: (
-                    target.ask("select from pg_stat_activity where query ilike 'create schema%' and wait_event_type = 'Lock'")
-                    != []
-                )
-            )
+            wait_until(lambda: target.ask(f"{OWNERS} and wait_event_type = 'Lock'") != [])
             restore.send_signal(signal.SIGKILL)
             restore.wait()
-        wait_until(lambda: target.ask("select from pg_stat_activity where usename = 'portal_owner'") == [])
+        wait_until(lambda: target.ask(OWNERS) == [])
         assert target.ask("select from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'") == []
         for command in (['worker'], ['db', 'migrate'], ['backup'], ['restore', archived]):
             done = target.run(*command)
@@ -294,6 +289,9 @@ class TestFaults:
             with suppress(FileNotFoundError):
                 left.rmdir()
         assert target.run('restore', archived).returncode == 0
+
+
+OWNERS = "select from pg_stat_activity where usename = 'portal_owner'"
 
 
 def wait_until(what: Callable[[], bool]) -> None:
