@@ -220,7 +220,7 @@ def _jobs(connection: psycopg.Connection[Any]) -> Iterator[Line]:
 
 
 def _files(connection: psycopg.Connection[Any], settings: Settings) -> Iterator[Line]:
-    folder, day_ago = settings.data / 'files', datetime.now(UTC).timestamp() - 86400
+    folder = settings.data / 'files'
     rows = dict(connection.execute('select stored_as, size from file').fetchall())
     missing = [name for name, size in rows.items() if not _has(folder / name, size)]
     if missing:
@@ -229,10 +229,7 @@ def _files(connection: psycopg.Connection[Any], settings: Settings) -> Iterator[
     else:
         yield Line('ok', 'files', f'all {len(rows)} are there.')
     known = _known_files(connection)
-    orphans = [
-        path for path in folder.rglob('*')
-        if path.is_file() and str(path.relative_to(folder)) not in known and path.stat().st_mtime < day_ago
-    ]  # fmt: skip
+    orphans = [path for path in _old_files(folder) if str(path.relative_to(folder)) not in known]
     if orphans:
         yield Line(
             'warn', 'files', f'{len(orphans)} are older than a day and belong to nothing.', 'A job of the portal sweeps them.'
@@ -241,6 +238,12 @@ def _files(connection: psycopg.Connection[Any], settings: Settings) -> Iterator[
 
 def _has(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
+
+
+def _old_files(folder: Path) -> Iterator[Path]:
+    """Longer there than any row takes to follow its file."""
+    day_ago = datetime.now(UTC).timestamp() - 86400
+    return (path for path in folder.rglob('*') if path.is_file() and path.stat().st_mtime < day_ago)
 
 
 def _known_files(connection: psycopg.Connection[Any]) -> set[str]:

@@ -46,9 +46,8 @@ class Place:
         return portal_settings.load(self.env)
 
     def run(self, *words: str | Path, key: str = '', **more: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), env=self.whole_env(key), cwd=ROOT, capture_output=True, text=True, timeout=120, **more
-        )
+        usual = {'env': self.whole_env(key), 'cwd': ROOT, 'capture_output': True, 'text': True, 'timeout': 120}
+        return subprocess.run(self.command(*words), **{**usual, **more})
 
     def whole_env(self, key: str = '') -> dict[str, str]:
         return {**os.environ, **self.env, 'PORTAL_BACKUP_KEY': key}

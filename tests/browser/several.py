@@ -49,6 +49,13 @@ class Several:
             assert time.monotonic() < ends, f'{name} did not start'
             time.sleep(0.05)
 
+    def wait_for_nginx(self, name: str) -> None:
+        """Until it leads there again: for a while it leaves out who did not answer."""
+        ends = time.monotonic() + 30
+        while 'portal_node' in httpx.get(f'http://127.0.0.1:{self.port}/readyz', cookies={'portal_node': name}).cookies:
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+
     @staticmethod
     def answers(port: int) -> bool:
         try:

@@ -28,6 +28,7 @@ def portals(started: Several) -> Several:
         if started.processes[name].poll() is not None:
             started.start(name)
             started.wait_for(name)
+        started.wait_for_nginx(name)
     return started
 
 
@@ -78,7 +79,7 @@ def said(page: Page, words: str) -> Locator:
 async def lives_on(page: Page, node: str) -> None:
     """Loaded anew from there, and alive."""
     async with asyncio.timeout(AGAIN / 1000):
-        while await node_of(page) != node:
+        while await node_of(page) != node:  # noqa: ASYNC110  (the browser tells nobody)
             await asyncio.sleep(0.05)
     await page.wait_for_function(
         'window.did_handshake && window.socket?.connected && !document.getElementById("ssr")', timeout=AGAIN
@@ -104,7 +105,9 @@ async def test_what_is_said_on_one_is_seen_on_the_other(portals: Several, cast: 
     await expect(said(ugo, 'From one process to the other')).to_be_visible()
     # the letter is written by the worker: neither of them does jobs
     async with asyncio.timeout(30):
-        while not portals.ask("select count(*) from mail_outbox where ticket_id = %s and state = 'kept'", cast.printer.id):
+        while not portals.ask(  # noqa: ASYNC110
+            "select count(*) from mail_outbox where ticket_id = %s and state = 'kept'", cast.printer.id
+        ):
             await asyncio.sleep(0.1)
 
 
