@@ -53,9 +53,9 @@ def restore(path: Path, settings: Settings, *, key: str | None = None) -> Restor
             f'{migrate.HEAD}: restore it with that portal, or a newer one.'
         )
     _refuse_what_is_not_empty(settings)
-    private.folder(settings.data)
-    server.half_restored(settings).write_text(f'{path}\n')
     try:
+        private.folder(settings.data)
+        server.half_restored(settings).write_text(f'{path}\n')
         cluster = _opened(settings)
         try:
             restored = _fill(cluster, settings, path, key, manifest)

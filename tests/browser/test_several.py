@@ -109,6 +109,7 @@ async def test_what_is_said_on_one_is_seen_on_the_other(portals: Several, cast: 
             "select count(*) from mail_outbox where ticket_id = %s and state = 'kept'", cast.printer.id
         ):
             await asyncio.sleep(0.1)
+    assert portals.ask('select count(*) from jobs.procrastinate_workers') == 1
 
 
 async def test_one_is_killed_and_its_people_go_on_with_the_other(portals: Several, cast: Cast, open_as: OpenAs) -> None:
