@@ -207,7 +207,10 @@ def _jobs(connection: psycopg.Connection[Any]) -> Iterator[Line]:
     )
     if late:
         yield Line(
-            'fail', 'jobs', f'{late} are due for more than ten minutes.', 'Start the portal, or `python -m portal worker`.'
+            'fail',
+            'jobs',
+            f'due for more than ten minutes and not begun: {late}.',
+            'Start the portal, or `python -m portal worker`.',
         )
     elif not workers:
         yield Line('warn', 'jobs', 'nobody works on them at the moment.', 'Start the portal, or `python -m portal worker`.')
@@ -232,7 +235,7 @@ def _files(connection: psycopg.Connection[Any], settings: Settings) -> Iterator[
     orphans = [path for path in _old_files(folder) if str(path.relative_to(folder)) not in known]
     if orphans:
         yield Line(
-            'warn', 'files', f'{len(orphans)} are older than a day and belong to nothing.', 'A job of the portal sweeps them.'
+            'warn', 'files', f'older than a day and belonging to nothing: {len(orphans)}.', 'A job of the portal sweeps them.'
         )
 
 

@@ -4,9 +4,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from portal.backup.errors import NotMade, NotRestored, Unusable
 from portal.settings import SHORTEST_BACKUP_KEY, Settings
+
+if TYPE_CHECKING:
+    from portal.backup.archive import Manifest
 
 GOOD, FAILED, WITH_GAPS = 0, 1, 3  # exit status
 
@@ -45,12 +49,13 @@ def backup(settings: Settings, options: Namespace) -> int:
     manifest = made.manifest
     if not options.quiet:
         rows = sum(manifest.tables.values())
-        print(f'{made.path}: {_size(made.size)}, {rows} rows, {manifest.files} files{", encrypted" if key else ""}.')
+        print(f'{made.path}: {_size(made.size)}, rows: {rows}, files: {manifest.files}{", encrypted" if key else ""}.')
         for path in made.pruned:
             print(f'{path} was deleted.')
+    total = manifest.files + len(manifest.missing)
     for what, names in (('are missing on the disk', manifest.missing), ('are not what their rows say', manifest.damaged)):
         if names:
-            print(f'The backup was made, but {len(names)} files {what}: {", ".join(names[:3])}.', file=sys.stderr)
+            print(f'The backup was made, but {len(names)} of {total} files {what}, such as {names[0]}.', file=sys.stderr)
     return WITH_GAPS if manifest.missing or manifest.damaged else GOOD
 
 
@@ -73,21 +78,17 @@ def restore(settings: Settings, options: Namespace) -> int:
     if restored.other_key:
         print('The secret key is not the one of the backup: links in letters that were sent before do not work any more.')
     if restored.letters:
-        print(f'{restored.letters} letters were waiting when the backup was made; they are sent when the portal starts.')
+        print(f'Letters that were waiting, and are sent when the portal starts: {restored.letters}.')
     missing = restored.manifest.missing + restored.manifest.damaged
     if missing:
-        print(
-            f'{len(missing)} files were missing or damaged when the backup was made: {", ".join(missing[:3])}.', file=sys.stderr
-        )
+        words = 'Files that were missing or damaged when the backup was made'
+        print(f'{words}: {len(missing)}, such as {missing[0]}.', file=sys.stderr)
     return WITH_GAPS if missing else GOOD
 
 
-def _about(manifest: 'object') -> str:
-    from portal.backup.archive import Manifest
-
-    assert isinstance(manifest, Manifest)
+def _about(manifest: 'Manifest') -> str:
     rows, made = sum(manifest.tables.values()), datetime.fromisoformat(manifest.made_at)
-    return f'made {made:%Y-%m-%d %H:%M} UTC by portal {manifest.portal}, {rows} rows, {manifest.files} files'
+    return f'made {made:%Y-%m-%d %H:%M} UTC by portal {manifest.portal}, rows: {rows}, files: {manifest.files}'
 
 
 def _key_option(parser: ArgumentParser) -> None:

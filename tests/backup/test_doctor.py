@@ -59,7 +59,7 @@ def test_what_is_not(northwind: Place) -> None:
     assert told(found, 'files', 'fail') == [f'1 of {len(northwind.files()) + 1} are missing or not whole, such as {name}.']
     assert told(found, 'data folder', 'fail') == ['secret.key can be read by others.']
     assert told(found, 'isolation', 'fail') == ['table ticket has no forced row security.']
-    assert told(found, 'jobs', 'fail') == ['1 are due for more than ten minutes.']
+    assert told(found, 'jobs', 'fail') == ['due for more than ten minutes and not begun: 1.']
 
 
 def test_a_database_that_is_away_keeps_it_from_nothing_else(own: Own) -> None:
