@@ -62,13 +62,16 @@ def bring_up(cluster: server.Cluster, settings: Settings) -> None:
 def serve(cluster: server.Cluster, settings: Settings, began: float) -> None:
     import uvicorn
 
+    from portal.ending import Server
+
     app = build(cluster, settings, stop_cluster=True)
     _greet(cluster, settings, began)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(
+        config = uvicorn.Config(
             app, host=settings.host, port=settings.port, log_level='warning', ws_max_size=1_000_000, access_log=False,
             timeout_graceful_shutdown=5, server_header=False, proxy_headers=False,
         )  # fmt: skip
+        Server(config).run()
 
 
 def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
@@ -90,8 +93,9 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
         await asyncio.to_thread(Store(settings).sweep_incoming)  # what was being received when the portal died
         helpers = [
             asyncio.create_task(live.listen(visit.database.conninfo('worker'))),
-            asyncio.create_task(queue.run(visit.database, settings)),
         ]
+        if settings.worker:
+            helpers.append(asyncio.create_task(queue.run(visit.database, settings)))
         swift.settle()
         try:
             yield

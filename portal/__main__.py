@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from portal import doctor
+from portal.backup.commands import backup, backup_options, restore, restore_options
 from portal.settings import Settings, WrongSetting, load
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def main() -> int:
     from portal.db.errors import CannotStart
 
     try:
-        return arguments.do(load())
+        return arguments.do(load(), *arguments.more(arguments))
     except (WrongSetting, CannotStart) as e:
         print(e, file=sys.stderr)
         return WITH_PROBLEMS
@@ -38,6 +40,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     _add(commands, 'worker', worker, 'do background jobs in this process, beside those of the portal')
+    backup_options(
+        _add(commands, 'backup', backup, 'keep database and files in one archive; also while the portal runs', options=True)
+    )
+    restore_options(
+        _add(commands, 'restore', restore, 'put an archive back, into an empty data folder and database', options=True)
+    )
+    doctor.options(
+        _add(
+            commands,
+            'doctor',
+            doctor.doctor,
+            'say what is in order, what is not, and what to do; exit with 1 if something is not',
+            options=True,
+        )
+    )
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,
@@ -52,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Any, name: str, do: Callable[[Settings], int], purpose: str) -> None:
-    commands.add_parser(name, help=purpose, description=purpose).set_defaults(do=do)
+def _add(commands: Any, name: str, do: Callable[..., int], purpose: str, *, options: bool = False) -> argparse.ArgumentParser:
+    """`do` gets the settings; with `options`, what was typed as well."""
+    parser = commands.add_parser(name, help=purpose, description=purpose)
+    parser.set_defaults(do=do, more=lambda arguments: (arguments,) if options else ())  # pyright: ignore
+    return parser
 
 
 def worker(settings: Settings) -> int:

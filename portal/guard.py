@@ -33,6 +33,7 @@ log = logging.getLogger('portal.guard')
 MSP, CLIENT = '/msp', '/client-portal'
 SIGN_IN = {MSP: '/auth/msp/signin', CLIENT: '/auth/client-portal/signin'}
 OPEN = ('/auth/', '/setup', '/healthz', '/readyz', '/favicon.ico', '/robots.txt', '/language')
+NODE = 'portal_node'
 SOCKET, PER_CLIENT = '/_nicegui_ws/', '/_nicegui/client/'
 
 
@@ -54,7 +55,7 @@ class Guard:
         headers = Headers(scope=scope)
         scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
-        outward = _Outward(send, scope['state'], secure=self.settings.secure)
+        outward = _Outward(send, scope['state'], secure=self.settings.secure, cookie=self._node_cookie(scope, headers))
         try:
             app = await self._road(scope, headers)
         except Exception as e:  # the database is asked who comes, and may be away
@@ -130,6 +131,13 @@ class Guard:
         i18n.speak(visit.by.voice)
         theme.set(visit.by.theme)
         return self.app
+
+    def _node_cookie(self, scope: Scope, headers: Headers) -> str:
+        """By which the proxy leads the browser back to this process, where its page lives. Not on files, which are cached."""
+        node = self.settings.node
+        if not node or scope['path'].startswith(('/static/', '/_nicegui')) or read_cookie(headers, NODE) == node:
+            return ''
+        return f'{NODE}={node}; Path=/; HttpOnly; SameSite=Lax' + ('; Secure' if self.settings.secure else '')
 
     def _our_origin(self, headers: Headers) -> bool:
         return headers.get('origin') == f'{self.scheme}://{headers.get("host")}'
@@ -213,8 +221,8 @@ def policy(nonce: str, *, page: bool) -> str:
 class _Outward:
     """Puts the headers on every answer, and the nonce into the scripts of NiceGUI's pages."""
 
-    def __init__(self, send: Send, state: dict[str, Any], *, secure: bool) -> None:
-        self.forward, self.state, self.nonce, self.secure = send, state, state['nonce'], secure
+    def __init__(self, send: Send, state: dict[str, Any], *, secure: bool, cookie: str = '') -> None:
+        self.forward, self.state, self.nonce, self.secure, self.cookie = send, state, state['nonce'], secure, cookie
         self.start: Message | None = None
         self.body = b''
 
@@ -225,6 +233,8 @@ class _Outward:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault('content-security-policy', policy(self.nonce, page=page))
+            if self.cookie:
+                headers.append('set-cookie', self.cookie)
             if self.secure:
                 headers.setdefault('strict-transport-security', 'max-age=31536000')
             if 'cache-control' not in headers:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -13,6 +14,7 @@ from portal import private
 
 DEMO_PASSWORD = 'correct-horse-northwind'  # noqa: S105  (meant to be known)
 SHORTEST_SECRET = 32  # characters
+SHORTEST_BACKUP_KEY = 16
 
 
 class WrongSetting(ValueError):
@@ -47,6 +49,9 @@ class Settings:
     file_limit_mb: int
     company_quota_mb: int
     log_level: str
+    worker: bool
+    node: str | None
+    backup_key: str | None = field(repr=False)
 
     @property
     def data(self) -> Path:
@@ -163,6 +168,18 @@ def _address(value: str) -> str:
     return value
 
 
+def _node(value: str) -> str:
+    if not re.fullmatch(r'[A-Za-z0-9_-]{1,32}', value):
+        raise ValueError('must be a short name of letters, digits, - and _')
+    return value
+
+
+def _backup_key(value: str) -> str:
+    if len(value) < SHORTEST_BACKUP_KEY:
+        raise ValueError(f'must have at least {SHORTEST_BACKUP_KEY} characters')
+    return value
+
+
 def _log_level(value: str) -> str:
     levels = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
     if value.upper() not in levels:
@@ -210,6 +227,11 @@ SETTINGS = (
         'PORTAL_SMTP_URL', 'smtp', _smtp, None, 'smtp+starttls://user:password@host:587, smtps:// or smtp://. Else mail is kept.'
     ),
     Setting('PORTAL_MAIL_FROM', 'mail_from', _address, None, 'The sender of the portal’s mail.'),
+    Setting(
+        'PORTAL_WORKER', 'worker', _flag, '1', '0: this process does no background jobs; `python -m portal worker` does them.'
+    ),
+    Setting('PORTAL_NODE', 'node', _node, None, 'The name of this process among several; browsers come back to it by a cookie.'),
+    Setting('PORTAL_BACKUP_KEY', 'backup_key', _backup_key, None, 'Encrypts backups, and opens them. At least 16 characters.'),
     Setting('PORTAL_LOG_LEVEL', 'log_level', _log_level, 'INFO', 'DEBUG, INFO, WARNING or ERROR.'),
 )
 

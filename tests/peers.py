@@ -20,23 +20,28 @@ def postgres_15() -> Path | None:
     return next((folder for folder in POSTGRES_15 if (folder / 'initdb').exists()), None)
 
 
+def nginx() -> str | None:
+    return shutil.which('nginx', path=f'{os.environ.get("PATH", "")}:/usr/sbin')
+
+
 def main() -> int:
     if not postgres_15():
         print('PostgreSQL 15 is not installed here: the tests of the roles run on the private server alone.')
-    if chromium() or _from_debian() or _from_playwright():
+    if not nginx() and not _from_debian('nginx-light'):
+        print('nginx is not installed here: the tests of several processes are left out.')
+    if chromium() or (_from_debian('chromium') and chromium()) or _from_playwright():
         return 0
     print('The tests need a browser: install chromium, or run `python -m playwright install chromium`.', file=sys.stderr)
     return 2
 
 
-def _from_debian() -> bool:
+def _from_debian(package: str) -> bool:
     if os.geteuid() != 0 or not shutil.which('apt-get'):
         return False
-    install = ['apt-get', 'install', '-y', '--no-install-recommends', 'chromium']
+    install = ['apt-get', 'install', '-y', '--no-install-recommends', package]
     env = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
     quiet = subprocess.DEVNULL
-    done = all(subprocess.run(command, env=env, stdout=quiet).returncode == 0 for command in (['apt-get', 'update'], install))
-    return done and chromium() is not None
+    return all(subprocess.run(command, env=env, stdout=quiet).returncode == 0 for command in (['apt-get', 'update'], install))
 
 
 def _from_playwright() -> bool:

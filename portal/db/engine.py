@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from psycopg.errors import InvalidAuthorizationSpecification
-from sqlalchemy import event, text
+from sqlalchemy import QueuePool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session as OrmSession
@@ -65,9 +65,18 @@ class Database:
                     raise
         raise AssertionError
 
+    @property
+    def at_work(self) -> bool:
+        """Whether something is being done for somebody."""
+        return any(_in_use(self.engines[role]) for role in ('staff', 'client', 'door'))
+
     async def close(self) -> None:
         for engine in self.engines.values():
             await engine.dispose()
+
+
+def _in_use(engine: AsyncEngine) -> int:
+    return cast(QueuePool, engine.pool).checkedout()
 
 
 async def _enter(db: AsyncSession, options: dict[str, Any]) -> None:

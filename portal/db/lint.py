@@ -26,7 +26,7 @@ CHECKS = {
     'policies ask for the tenant': """
         select format('policy %s on %s does not ask for the tenant', p.polname, c.relname)
         from pg_policy p join pg_class c on c.oid = p.polrelid
-        where not 'portal_definer'::regrole = any (p.polroles)
+        where p.polroles <> '{portal_backup}'::regrole[]::oid[] and not 'portal_definer'::regrole = any (p.polroles)
           and coalesce(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) not like '%app.tenant()%'""",
     'policies of clients ask for more than the tenant': """
         select format('policy %s on %s lets clients see more than one company', p.polname, c.relname)
@@ -83,7 +83,7 @@ CHECKS = {
         where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}', false)""",
     'powers of the roles': """
         select format('role %s has powers it must not have', rolname) from pg_roles
-        where rolname in ('portal_owner', 'portal_staff', 'portal_client', 'portal_door', 'portal_worker', 'portal_definer')
+        where rolname in ('portal_owner', 'portal_staff', 'portal_client', 'portal_door', 'portal_worker', 'portal_backup', 'portal_definer')
           and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or rolname = 'portal_definer' and rolcanlogin)
         union all
         select format('role %s owns %s', r.rolname, c.relname) from pg_class c join pg_roles r on r.oid = c.relowner
@@ -91,7 +91,18 @@ CHECKS = {
         union all
         select format('role %s is a member of %s', m.rolname, g.rolname)
         from pg_auth_members x join pg_roles m on m.oid = x.member join pg_roles g on g.oid = x.roleid
-        where m.rolname in ('portal_staff', 'portal_client', 'portal_door', 'portal_worker', 'portal_definer')""",
+        where m.rolname in ('portal_staff', 'portal_client', 'portal_door', 'portal_worker', 'portal_backup', 'portal_definer')""",
+    'the backup sees every row and changes none': """
+        select format('table %s is not whole in a backup', c.oid::regclass) from pg_class c
+        where c.relnamespace in ('public'::regnamespace, 'app'::regnamespace, 'jobs'::regnamespace) and c.relkind in ('r', 'p')
+          and not (has_table_privilege('portal_backup', c.oid, 'select') and (not c.relrowsecurity
+            or exists (select from pg_policy p where p.polrelid = c.oid and p.polroles = '{portal_backup}'::regrole[]::oid[]
+              and p.polcmd = 'r' and p.polpermissive and pg_get_expr(p.polqual, p.polrelid) = 'true')
+            and not exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive)))
+        union all
+        select format('table %s grants %s to portal_backup', c.oid::regclass, a.privilege_type)
+        from pg_class c cross join lateral aclexplode(c.relacl) a
+        where a.grantee = 'portal_backup'::regrole and a.privilege_type <> 'SELECT'""",
     'sides reach their own functions alone': """
         select format('%s may call %s', r.rolname, p.oid::regprocedure)
         from pg_proc p cross join lateral aclexplode(p.proacl) a join pg_roles r on r.oid = a.grantee

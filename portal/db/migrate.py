@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psycopg
 
+from portal.db import roles
 from portal.db.server import Cluster
 
 MIGRATIONS = Path(__file__).parent / 'migrations'
@@ -15,7 +16,7 @@ class NewerDatabase(Exception):
 
 
 def upgrade(cluster: Cluster, database: str | None = None) -> bool:
-    """Tells whether anything was to do. Raises NewerDatabase."""
+    """Tells whether anything was to do. Of several that start at once, one does it. Raises NewerDatabase."""
     at = version(cluster, database)
     if at == HEAD:
         return False  # alembic's import and environment cost 0.6 s: not at every start
@@ -27,7 +28,9 @@ def upgrade(cluster: Cluster, database: str | None = None) -> bool:
     config = Config()
     config.set_main_option('script_location', str(MIGRATIONS).replace('%', '%%'))
     config.attributes['url'] = cluster.url('portal_owner', database)
-    command.upgrade(config, 'head')
+    with psycopg.connect(cluster.conninfo(roles.OWNER, database), autocommit=True) as connection:
+        connection.execute('select pg_advisory_lock(%s)', (roles.ONE_AT_A_TIME,))
+        command.upgrade(config, 'head')
     return True
 
 

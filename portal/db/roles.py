@@ -1,4 +1,4 @@
-"""The database roles: five that sign in, each for one purpose, and one that owns the SECURITY DEFINER functions.
+"""The database roles: six that sign in, each for one purpose, and one that owns the SECURITY DEFINER functions.
 
 One list of statements serves both the portal, when it may create roles, and an administrator, when it may not. It can be
 run again at any time and repairs what differs. It runs on PostgreSQL 15 to 18, as a superuser or with CREATEROLE and the
@@ -15,9 +15,9 @@ from psycopg import sql
 
 from portal.db.errors import RolesMissing
 
-OWNER, DEFINER = 'portal_owner', 'portal_definer'
+OWNER, BACKUP, DEFINER = 'portal_owner', 'portal_backup', 'portal_definer'
 TIMEOUTS = {'portal_staff': '15s', 'portal_client': '15s', 'portal_door': '15s', 'portal_worker': '60s'}  # of a statement
-LOGINS = (OWNER, *TIMEOUTS)
+LOGINS = (OWNER, *TIMEOUTS, BACKUP)
 LOCK_TIMEOUT, IDLE_TIMEOUT = '5s', '30s'
 ONE_AT_A_TIME = 7_340_018  # advisory lock: two starting portals would fail with 'tuple concurrently updated'
 
@@ -97,7 +97,7 @@ def _login(role: str, secret: bytes) -> list[sql.Composed]:
         _role(role, LEAST, can_login=True),
         sql.SQL('alter role {} password {}').format(name, sql.Literal(_verifier(password(secret, role), secret))),
     ]
-    if role != OWNER:  # a migration may take its time
+    if role in TIMEOUTS:  # a migration and a backup may take their time
         limits = {
             'statement_timeout': TIMEOUTS[role],
             'lock_timeout': LOCK_TIMEOUT,

@@ -65,12 +65,17 @@ class Cluster:
             self._server.stop()
 
 
-def open_cluster(settings: Settings, *, attach: bool = False, fast_and_loose: bool = False) -> Cluster:
+def open_cluster(
+    settings: Settings, *, attach: bool = False, fast_and_loose: bool = False, restoring: bool = False
+) -> Cluster:  # fmt: skip
     """Start the private server, or reach the one of DATABASE_URL, and see to the roles. Raises CannotStart.
 
     attach: use the private server of a portal that runs now, if one does.
     fast_and_loose: a private server for tests, which may lose its data in a power cut.
+    restoring: the place is not whole yet, which is why nobody else may have it.
     """
+    if not restoring and half_restored(settings).exists():
+        raise CannotStart(half_restored_words(settings))
     if settings.database_url:
         return _named(settings, settings.database_url)
     server = embedded.running(settings.data) if attach else None
@@ -82,6 +87,24 @@ def open_cluster(settings: Settings, *, attach: bool = False, fast_and_loose: bo
     except BaseException:
         server.stop()
         raise
+
+
+def half_restored(settings: Settings) -> Path:
+    """The file that says so, from the begin of a restore to its end."""
+    return settings.data / 'half-restored'
+
+
+def half_restored_words(settings: Settings) -> str:
+    where = 'empty the database that DATABASE_URL names, ' if settings.database_url else ''
+    return (
+        f'{settings.data} is half restored: a restore began here and did not end. To begin again, {where}remove this folder, '
+        'but for a secret.key of your own, and restore into it anew.'
+    )
+
+
+def look(url: str) -> None:
+    """Whether DATABASE_URL leads to a server that can be used. Raises CannotStart."""
+    _look(url, _where(url))
 
 
 def address(conninfo: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ def test_no_role_has_a_power(ready: servers.Operator):
         assert ask(connection, POWERFUL) is None
 
 
-def test_statements_are_limited_except_in_migrations(ready: servers.Operator):
+def test_statements_are_limited_except_in_migrations_and_backups(ready: servers.Operator):
     limits = "select concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'), " \
              "current_setting('idle_in_transaction_session_timeout'))"  # fmt: skip
     found: dict[str, str | None] = {}
@@ -67,6 +67,7 @@ def test_statements_are_limited_except_in_migrations(ready: servers.Operator):
         'portal_client': '15s 5s 30s',
         'portal_door': '15s 5s 30s',
         'portal_worker': '1min 5s 30s',
+        'portal_backup': '0 0 0',
     }
 
 

@@ -25,9 +25,14 @@ class Side:
 
 
 def protect(table: str, *sides: Side, key: str = 'tenant_id') -> None:
-    """Row security, forced, with one policy per side and purpose. Without sides: closed to all but the definer functions."""
+    """Row security, forced, with one policy per side and purpose. Without sides: closed to all but the definer functions.
+
+    The backup reads every table, and changes none.
+    """
     op.execute(f'alter table {table} enable row level security')
     op.execute(f'alter table {table} force row level security')
+    op.execute(f'create policy backup on {table} for select to portal_backup using (true)')
+    op.execute(f'grant select on {table} to portal_backup')
     for side in sides:
         rule = f'{key} = (select app.tenant())' + (f' and {side.only}' if side.only else '')
         command = side.command or ('select' if side.rights == 'select' else 'all')
@@ -55,9 +60,8 @@ def definer(tables: Mapping[str, str], **callers: tuple[str, ...]) -> None:
     hand_over()
 
 
-def hand_over() -> None:
-    """SECURITY DEFINER functions belong to portal_definer, which owns no table and cannot sign in."""
-    script("""
+#: SECURITY DEFINER functions belong to portal_definer, which owns no table and cannot sign in.
+HAND_OVER = """
         grant create on schema app to portal_definer;
         do $$ declare f record; begin
           for f in select p.oid::regprocedure as name from pg_proc p where p.pronamespace = 'app'::regnamespace and p.prosecdef
@@ -66,7 +70,12 @@ def hand_over() -> None:
           end loop;
         end $$;
         revoke create on schema app from portal_definer;
-    """)
+"""
+
+
+def hand_over() -> None:
+    """Of the functions that were just made."""
+    script(HAND_OVER)
 
 
 def replace(functions: str) -> None:

@@ -2,6 +2,7 @@
 (() => {
   const PATIENCE = 600; // ms: a short break is nobody's business
   const GLAD = 3000;
+  const APART = 1000; // ms: not all pages of a process that ended come to another one at once
   let lost, back;
 
   const part = (name) => document.querySelector(`#connection [data-${name}]`);
@@ -20,6 +21,7 @@
     clearTimeout(back);
     clearTimeout(lost);
     lost = setTimeout(() => show("lost"), PATIENCE);
+    setTimeout(refused, 100 + Math.random() * APART); // where another process stands in, it answers already
   }
 
   function connected() {
@@ -29,8 +31,8 @@
     back = setTimeout(() => show(null), GLAD);
   }
 
-  // The portal was started anew, or has not heard of us for too long: it answers, but no longer knows this page. The page is
-  // loaded again then; what was typed into a form is saved before, and files that are on their way arrive.
+  // The portal was started anew, another process answers now, or it has not heard of us for too long: it answers, but no longer
+  // knows this page. The page is loaded again then; what was typed into a form is saved before, and files on their way arrive.
   async function refused() {
     try {
       const answer = await fetch(`/_nicegui/client/${window.clientId}/known`, { cache: "no-store" });

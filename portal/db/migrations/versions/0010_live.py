@@ -5,7 +5,7 @@ from alembic import op
 from portal.db.migrations.words import hand_over, script
 
 revision = '0010'
-down_revision = '0007'
+down_revision = '0009'
 branch_labels = None
 depends_on = None
 
