@@ -122,6 +122,8 @@ HOSTILE_VALUES = {
     'a': values.Action(HOSTILE, HOSTILE),
     'values': {'x': HOSTILE},
     'attrs': {'data-x': HOSTILE},
+    'hidden': {'x': HOSTILE},
+    'kept': {'x': HOSTILE},
     'keep': {HOSTILE: HOSTILE},
     'keys': (HOSTILE, HOSTILE),
     'at': AT,
