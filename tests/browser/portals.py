@@ -103,12 +103,13 @@ class Portal:
 
 
 @contextmanager
-def portal_of_its_own() -> Iterator[Portal]:
+def portal_of_its_own(*, start: bool = True) -> Iterator[Portal]:
     folder = Path(tempfile.mkdtemp(prefix='test-')).resolve()
     folder.chmod(0o711)  # as root, PostgreSQL runs under another account
     portal = Portal(folder)
     try:
-        portal.up()
+        if start:
+            portal.up()
         yield portal
     finally:
         if portal.process and portal.process.poll() is None:

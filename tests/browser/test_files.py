@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
 
-from tests.browser.conftest import ready
+from tests.browser.conftest import ROOT, ready
 from tests.browser.portals import Portal, portal_of_its_own
 
 pytestmark = pytest.mark.browser
@@ -293,3 +295,44 @@ async def test_the_line_or_the_portal_dies_in_the_middle_of_an_upload(demo: Port
     await ada.get_by_role('button', name='Send to Northwind').click()
     await ada.wait_for_url('**/tickets/T-*', timeout=AGAIN)
     await expect(ada.locator('.picture img')).to_be_visible()
+
+
+async def test_a_backup_after_a_kill_in_the_middle_of_an_upload_brings_back_what_was_whole(demo: Portal, sign_in: SignIn) -> None:
+    """The portal dies with a half file; its archive goes to another machine, and Ada goes on there with her draft and picture."""
+    ada = await sign_in('Ada Brandt', NEW)
+    await text(ada).fill('Written before the machine died')
+    await ada.evaluate(PASTE, screenshot())
+    await expect(arrived(ada)).to_be_visible()
+    await expect(saved(ada)).to_be_visible()
+    whole = sorted(path.read_bytes() for path in stored(demo))
+    half = await begun(demo, ada)
+    while not received(demo):
+        await ada.wait_for_timeout(20)
+    demo.end(signal.SIGKILL)
+    with suppress(OSError):
+        half.close()
+    await ada.context.close()
+
+    def command(portal: Portal, *words: str | Path) -> None:
+        done = subprocess.run([sys.executable, '-m', 'portal', *words], cwd=ROOT, env=portal.env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    archive = demo.folder / 'after-the-kill.tar'
+    command(demo, 'backup', archive)
+    with portal_of_its_own(start=False) as other:
+        command(other, 'restore', archive)
+        assert sorted(path.read_bytes() for path in stored(other)) == whole
+        assert stored(other, incoming=True) == []
+        other.up()
+        page = await (await ada.context.browser.new_context(base_url=other.origin)).new_page()  # type: ignore[union-attr]
+        await page.goto('/auth/client-portal/signin')
+        await page.get_by_role('button', name='Ada Brandt').click()
+        await ready(page)
+        await page.goto(NEW)
+        await expect(text(page)).to_have_value('Written before the machine died', timeout=AGAIN)
+        await expect(arrived(page)).to_have_count(1)
+        await subject(page).fill('Sent from the other machine')
+        await page.get_by_role('button', name='Send to Northwind').click()
+        await page.wait_for_url('**/tickets/T-*', timeout=AGAIN)
+        await expect(page.locator('.picture img')).to_have_js_property('naturalWidth', 640)
+        await page.context.close()
