@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from portal.settings import Settings, WrongSetting, load
+from portal.settings import Settings, WrongSetting, as_found, as_markdown, load
 
 if TYPE_CHECKING:
     from portal.db.server import Cluster
@@ -20,11 +20,12 @@ WITH_PROBLEMS, NOT_ALLOWED = 1, 2  # exit status
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = vars(_parser().parse_args())
+    do = arguments.pop('do')
     from portal.db.errors import CannotStart
 
     try:
-        return arguments.do(load())
+        return do(load(), **arguments)
     except (WrongSetting, CannotStart) as e:
         print(e, file=sys.stderr)
         return WITH_PROBLEMS
@@ -38,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     _add(commands, 'worker', worker, 'do background jobs in this process, beside those of the portal')
+    shown = _add(commands, 'settings', show_settings, 'show every setting as it is now; secrets are not shown')
+    shown.add_argument('--markdown', action='store_true', help='print docs/settings.md instead')
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,
@@ -52,14 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Any, name: str, do: Callable[[Settings], int], purpose: str) -> None:
-    commands.add_parser(name, help=purpose, description=purpose).set_defaults(do=do)
+def _add(commands: Any, name: str, do: Callable[..., int], purpose: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=purpose)
+    parser.set_defaults(do=do)
+    return parser
 
 
 def worker(settings: Settings) -> int:
     from portal.jobs.worker import main as work
 
     work(settings)
+    return 0
+
+
+def show_settings(settings: Settings, *, markdown: bool) -> int:
+    print(as_markdown() if markdown else as_found(settings), end='')
     return 0
 
 
