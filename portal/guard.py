@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal import i18n
 from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
+from portal.logs import request_id
 from portal.pages.auth import faults, plain
 from portal.settings import Settings
 from portal.tenants import tenant_at
@@ -54,6 +55,7 @@ class Guard:
         headers = Headers(scope=scope)
         scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
+        request_id.set(secrets.token_hex(8))
         outward = _Outward(send, scope['state'], secure=self.settings.secure)
         try:
             app = await self._road(scope, headers)
@@ -221,6 +223,7 @@ class _Outward:
             page = headers.get('x-nicegui-content') == 'page'
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            headers['x-request-id'] = request_id.get()
             headers.setdefault('content-security-policy', policy(self.nonce, page=page))
             if self.secure:
                 headers.setdefault('strict-transport-security', 'max-age=31536000')
@@ -284,9 +287,14 @@ def install() -> None:
         raise RuntimeError(f'NiceGUI listens to more than the guard knows: {set(handlers) - KNOWN}')
     core.sio.eio.transports = ['websocket']
     for name in FRAMES:
-        core.sio.on(name, _only_own(handlers[name], name))
+        core.sio.on(name, _only_own(_reported if name == 'log' else handlers[name], name))
     # a page that the browser fetched in advance shakes hands by a frame of its own
     core.sio.on('handshake', _of_the_page_it_came_for(handlers['handshake']))
+
+
+def _reported(_sid: str, message: Any) -> None:
+    """What a script of a page complains of. Its words are the browser's: anybody could fill the log with them."""
+    log.warning('a page reports: %s', message['level'] if message['level'] in ('warning', 'error') else 'something')
 
 
 def _of_the_page_it_came_for(handler: Any) -> Any:

@@ -5,9 +5,7 @@ the tests over everything. A screen's builder gets a `Here`: who looks, at what 
 """
 
 import asyncio
-import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,9 +26,9 @@ from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
 from portal.live import Subscription, Wake
+from portal.logs import reference as reference
 from portal.visit import Visit
 
-log = logging.getLogger('portal.pages')
 FIRST_PAINT = 1.0  # seconds: what is not read by then arrives over the websocket (NiceGUI gives up at 3)
 
 
@@ -139,13 +137,6 @@ class Here:
     def close(self) -> None:
         for subscription in self.subscriptions:
             subscription.close()
-
-
-def reference(error: Exception, path: str) -> str:
-    """A number that is on screen and in the log; no text of the error reaches the browser, no data of people the log."""
-    number = secrets.token_hex(4)
-    log.error('%s: %s at %s', number, type(error).__name__, re.sub(r'\d+', 'N', path), exc_info=error)
-    return number
 
 
 class Screens:
