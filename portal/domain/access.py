@@ -37,6 +37,7 @@ class Permission(StrEnum):
     STAFF_MANAGE = 'staff.manage'  # add the MSP's own people, change their roles, shut them out
     MONEY_SEE = 'money.see'
     MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
+    TENANT_MANAGE = 'tenant.manage'  # the MSP's own settings, and how the portal is doing
     PROFILE_EDIT = 'profile.edit'
 
 
@@ -61,7 +62,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
         L_('MSP admin'),
-        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.MONEY_SEE, P.MAIL_READ},
+        _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.MONEY_SEE, P.MAIL_READ, P.TENANT_MANAGE},
     ),
 }
 
