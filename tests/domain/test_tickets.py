@@ -333,7 +333,7 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
     import importlib
 
     by = (await visit_as(getattr(cast, name))).by
-    modules = {name: f'portal.domain.{name}' for name in ('people', 'team', 'notifications')}
+    modules = {name: f'portal.domain.{name}' for name in ('people', 'team', 'notifications', 'tenants', 'operations')}
     for verb, needs in access.VERBS.items():
         module, function = verb.split('.')
         found = getattr(importlib.import_module(modules.get(module, f'portal.domain.tickets.{module}')), function)

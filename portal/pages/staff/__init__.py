@@ -7,7 +7,7 @@ from portal.domain.tickets import counts
 from portal.i18n import L_
 from portal.pages import gallery, settings
 from portal.pages.frame import Place, SideSpec
-from portal.pages.staff import companies, mail, new_ticket, queue, team, ticket
+from portal.pages.staff import companies, health, mail, new_ticket, queue, team, tenant, ticket
 from portal.settings import Settings
 from portal.visit import Visit
 
@@ -16,10 +16,13 @@ PLACES = (
     Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
     Place('team', L_('Team'), '/team', 'users', Permission.STAFF_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
+    Place('portal', L_('Portal'), '/portal', 'sliders-horizontal', Permission.TENANT_MANAGE, L_('Tenant')),
+    Place('health', L_('Health'), '/health', 'activity', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *mail.SCREENS, *settings.SCREENS
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *mail.SCREENS, *tenant.SCREENS, *health.SCREENS,
+    *settings.SCREENS
 )  # fmt: skip
 
 
