@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal import i18n
+from portal import i18n, metrics
 from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
 from portal.logs import request_id
 from portal.pages.auth import faults, plain
@@ -33,7 +33,7 @@ from portal.visit import Arrival, Visit, arriving, theme, token_of, visit_of
 log = logging.getLogger('portal.guard')
 MSP, CLIENT = '/msp', '/client-portal'
 SIGN_IN = {MSP: '/auth/msp/signin', CLIENT: '/auth/client-portal/signin'}
-OPEN = ('/auth/', '/setup', '/healthz', '/readyz', '/favicon.ico', '/robots.txt', '/language')
+OPEN = ('/auth/', '/setup', '/healthz', '/readyz', '/metrics', '/favicon.ico', '/robots.txt', '/language')
 SOCKET, PER_CLIENT = '/_nicegui_ws/', '/_nicegui/client/'
 
 
@@ -56,7 +56,8 @@ class Guard:
         scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
         request_id.set(secrets.token_hex(8))
-        outward = _Outward(send, scope['state'], secure=self.settings.secure)
+        counted = metrics.Counted(scope, send)
+        outward = _Outward(counted.send, scope['state'], secure=self.settings.secure)
         try:
             app = await self._road(scope, headers)
         except Exception as e:  # the database is asked who comes, and may be away
@@ -81,7 +82,7 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/robots.txt'):
+        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt'):
             return self.app
         state, request = scope['state'], Request(scope)
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)

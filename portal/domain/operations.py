@@ -60,11 +60,16 @@ async def health(db: AsyncSession, by: Principal) -> Health:
     silence = facts['worker_silence']
     return Health(
         alone=facts['alone'], server=facts['server'], clock=datetime.fromtimestamp(facts['now'], UTC) - ours,
-        database_bytes=facts['database_bytes'], last_backup=_moment(facts['last_backup']),
+        database_bytes=await _size(db) if facts['alone'] else None, last_backup=_moment(facts['last_backup']),
         worker_silence=None if silence is None else timedelta(seconds=silence), waiting=facts['waiting'], late=facts['late'],
         failed=[FailedJob(job['id'], job['task'], job['attempts'], _moment(job['at'])) for job in facts['failed']],
         letters_stuck=stuck, letters_failed=failed,
     )  # fmt: skip
+
+
+async def _size(db: AsyncSession) -> int:
+    """Of everybody's data together."""
+    return (await db.exec(select(sql.pg_database_size(sql.current_database())))).one()
 
 
 def _moment(seconds: float | None) -> datetime | None:

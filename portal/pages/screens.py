@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from nicegui import Client, background_tasks, ui
 from sqlalchemy.exc import DBAPIError
 
-from portal import i18n
+from portal import i18n, metrics
 from portal.components.frame import Primary
 from portal.components.island import Act, Island
 from portal.components.render import macro
@@ -85,9 +85,10 @@ class Here:
 
     async def carefully(self, on_act: Callable[[Act], Any], act: Act) -> None:
         try:
-            result = on_act(act)
-            if isinstance(result, Awaitable):
-                await result
+            with metrics.event_time.time():
+                result = on_act(act)
+                if isinstance(result, Awaitable):
+                    await result
         except Exception as e:
             await self.trouble(e)
 

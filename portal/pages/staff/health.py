@@ -1,9 +1,7 @@
 """How the portal is doing, in words and colour: what has to be done, by whom, and what can be done here."""
 
-import shutil
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from markupsafe import Markup
 from nicegui import Client, ui
@@ -16,6 +14,7 @@ from portal.domain.access import Permission
 from portal.domain.operations import Health, health, run_again
 from portal.i18n import _, _n, exact, now, number
 from portal.pages.screens import Here, Screen
+from portal.room import room
 from portal.visit import visit_of
 
 GIGABYTE = 1024**3
@@ -105,13 +104,6 @@ def _clock(found: Health) -> Line:
         words = _('{n} seconds apart', n=number(round(off.total_seconds(), 1)))
         return Line(name, 'wait', words, _('Portal and database should have the same time: check NTP on both machines.'))
     return Line(name, 'ok', _('Agree'))
-
-
-def room(folder: Path) -> tuple[int, int]:
-    """Free and total bytes of the disk that holds a folder, or will hold it."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    found = shutil.disk_usage(there)
-    return found.free, found.total
 
 
 def task_words(task: str) -> str:

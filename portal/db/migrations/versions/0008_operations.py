@@ -62,11 +62,10 @@ def _questions() -> None:
             'letters_stuck', (select count(*) from mail_outbox where state = 'waiting' and created_at < now() - interval '15 minutes'),
             'letters_failed', (select count(*) from mail_outbox where state = 'failed'),
             'last_backup', app.recall('last_backup') -> 'at',
-            'worker_silence', app.worker_silence(),
-            'database_bytes', pg_database_size(current_database())) $$;
+            'worker_silence', app.worker_silence()) $$;
 
-        -- For the page of an MSP admin: what is theirs, and of the installation what tells nothing about other tenants. The size
-        -- of the database is everybody's together: it is said only where there is nobody else.
+        -- For the page of an MSP admin: what is theirs, and of the installation what tells nothing about other tenants. Whether
+        -- there are any is part of it.
         create function app.health() returns jsonb
         language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp as $$
         declare t uuid := app.tenant(); alone boolean;
@@ -77,7 +76,6 @@ def _questions() -> None:
             'alone', alone,
             'server', current_setting('server_version'),
             'now', extract(epoch from clock_timestamp()),
-            'database_bytes', case when alone then pg_database_size(current_database()) end,
             'last_backup', app.recall('last_backup') -> 'at',
             'worker_silence', app.worker_silence(),
             'waiting', (select count(*) from jobs.procrastinate_jobs where status = 'todo' and args ->> 'tenant' = t::text),
