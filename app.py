@@ -44,14 +44,15 @@ def prepared(settings: Settings) -> Settings:
 
 def bring_up(cluster: server.Cluster, settings: Settings) -> None:
     """The database to the present, checked, and with the demo's stories if it is to have them."""
+    from portal import demo
     from portal.db import lint
 
+    if settings.database_url:
+        demo.refuse_mixing(cluster, settings)
     migrate.upgrade(cluster)
     if problems := lint.problems(cluster.conninfo('portal_owner')):
         raise server.CannotStart('The database does not keep people apart as it must: ' + '; '.join(problems[:3]) + '.')
     if settings.demo:
-        from portal import demo
-
         demo.load(cluster, settings)
 
 
