@@ -1,10 +1,11 @@
 # Python from 3.11 on and make are enough. Where python3 is older: make run PYTHON=python3.12
 PYTHON ?= python3
 PY := .venv/bin/python
+VERSION = $(shell $(PY) -c 'import portal; print(portal.__version__)')
 KEYWORDS := _ _n:1,2 _p:1c,2 _m _mn:1,2 L_
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock messages clean venv runtime dev
+.PHONY: help run test lint format bench audit dist lock messages clean venv runtime dev
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,16 @@ format: dev ## put the code in shape
 
 bench: dev ## measure how fast it is
 	@$(PY) -m bench $(ARGS)
+
+audit: dev ## ask whether anything in the lock has a known vulnerability
+	$(PY) -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+
+dist: dev ## pack the source of this commit into dist/, with checksums and a list of what is in it (SBOM)
+	rm -rf dist && mkdir dist
+	git archive --format=tar.gz --prefix=portal-$(VERSION)/ --output=dist/portal-$(VERSION).tar.gz HEAD
+	$(PY) -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
+	  --format cyclonedx-json --output dist/portal-$(VERSION).sbom.json || test -s dist/portal-$(VERSION).sbom.json
+	cd dist && sha256sum portal-* > SHA256SUMS
 
 lock: dev ## write the lock files (UPGRADE=--upgrade: with the newest versions)
 	$(call compile,requirements.in) --output-file requirements.lock

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
 import time
@@ -11,23 +10,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import NoReturn
 
+from portal import logs
 from portal.db import migrate, server
 from portal.settings import Settings, WrongSetting, load
-
-log = logging.getLogger('portal')
 
 
 def main() -> None:
     began = time.perf_counter()
     try:
         settings = prepared(load())
+        logs.install(settings)
         _free_port(settings)
         cluster = server.open_cluster(settings)
     except (WrongSetting, server.CannotStart) as e:
         _give_up(str(e))
-    logging.basicConfig(level=settings.log_level, format='%(asctime)s %(levelname)s %(name)s %(message)s')
-    logging.getLogger('alembic').setLevel(logging.WARNING)
-    logging.getLogger('procrastinate').setLevel(logging.WARNING)
     try:
         bring_up(cluster, settings)
         serve(cluster, settings, began)
@@ -48,14 +44,15 @@ def prepared(settings: Settings) -> Settings:
 
 def bring_up(cluster: server.Cluster, settings: Settings) -> None:
     """The database to the present, checked, and with the demo's stories if it is to have them."""
+    from portal import demo
     from portal.db import lint
 
+    if settings.database_url:
+        demo.refuse_mixing(cluster, settings)
     migrate.upgrade(cluster)
     if problems := lint.problems(cluster.conninfo('portal_owner')):
         raise server.CannotStart('The database does not keep people apart as it must: ' + '; '.join(problems[:3]) + '.')
     if settings.demo:
-        from portal import demo
-
         demo.load(cluster, settings)
 
 
@@ -68,7 +65,7 @@ def serve(cluster: server.Cluster, settings: Settings, began: float) -> None:
     _greet(cluster, settings, began)
     with contextlib.suppress(KeyboardInterrupt):
         config = uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_level='warning', ws_max_size=1_000_000, access_log=False,
+            app, host=settings.host, port=settings.port, log_level='warning', log_config=None, ws_max_size=1_000_000, access_log=False,
             timeout_graceful_shutdown=5, server_header=False, proxy_headers=False,
         )  # fmt: skip
         Server(config).run()
@@ -80,7 +77,7 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
     from nicegui import core, ui
     from starlette.middleware.gzip import GZipMiddleware
 
-    from portal import guard, live, pages, swift, visit
+    from portal import guard, live, pages, proxies, swift, visit
     from portal.components import assets
     from portal.db import engine
     from portal.jobs import queue
@@ -118,7 +115,8 @@ def build(cluster: server.Cluster, settings: Settings, *, stop_cluster: bool):
     guard.install()
     core.app.config.quasar_config['loadingBar']['skipHijack'] = True  # it has no name for screen readers
     core.app.config.socket_io_js_transports = ['websocket']
-    return GZipMiddleware(guard.Guard(assets.Static(api), settings), minimum_size=1000, compresslevel=5)
+    fenced = guard.Guard(assets.Static(api), settings)
+    return proxies.Proxies(GZipMiddleware(fenced, minimum_size=1000, compresslevel=5), settings)
 
 
 def _free_port(settings: Settings) -> None:

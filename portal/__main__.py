@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from portal import doctor
 from portal.backup.commands import backup, backup_options, restore, restore_options
-from portal.settings import Settings, WrongSetting, load
+from portal.settings import Settings, WrongSetting, as_found, as_markdown, load
 
 if TYPE_CHECKING:
     from portal.db.server import Cluster
@@ -22,11 +22,12 @@ WITH_PROBLEMS, NOT_ALLOWED = 1, 2  # exit status
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    arguments = vars(_parser().parse_args())
+    do = arguments.pop('do')
     from portal.db.errors import CannotStart
 
     try:
-        return arguments.do(load(), *arguments.more(arguments))
+        return do(load(), **arguments)
     except (WrongSetting, CannotStart) as e:
         print(e, file=sys.stderr)
         return WITH_PROBLEMS
@@ -55,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
             options=True,
         )
     )
+    shown = _add(commands, 'settings', show_settings, 'show every setting as it is now; secrets are not shown')
+    shown.add_argument('--markdown', action='store_true', help='print docs/settings.md instead')
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,
@@ -70,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, name: str, do: Callable[..., int], purpose: str, *, options: bool = False) -> argparse.ArgumentParser:
-    """`do` gets the settings; with `options`, what was typed as well."""
+    """`do` gets the settings, and what was typed by name; with `options` all of that in one."""
     parser = commands.add_parser(name, help=purpose, description=purpose)
-    parser.set_defaults(do=do, more=lambda arguments: (arguments,) if options else ())  # pyright: ignore
+    parser.set_defaults(do=(lambda settings, **typed: do(settings, argparse.Namespace(**typed))) if options else do)  # pyright: ignore
     return parser
 
 
@@ -80,6 +83,11 @@ def worker(settings: Settings) -> int:
     from portal.jobs.worker import main as work
 
     work(settings)
+    return 0
+
+
+def show_settings(settings: Settings, *, markdown: bool) -> int:
+    print(as_markdown() if markdown else as_found(settings), end='')
     return 0
 
 

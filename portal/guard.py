@@ -22,8 +22,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal import i18n
+from portal import i18n, metrics
 from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
+from portal.logs import request_id
 from portal.pages.auth import faults, plain
 from portal.settings import Settings
 from portal.tenants import tenant_at
@@ -32,7 +33,7 @@ from portal.visit import Arrival, Visit, arriving, moved, theme, token_of, visit
 log = logging.getLogger('portal.guard')
 MSP, CLIENT = '/msp', '/client-portal'
 SIGN_IN = {MSP: '/auth/msp/signin', CLIENT: '/auth/client-portal/signin'}
-OPEN = ('/auth/', '/setup', '/healthz', '/readyz', '/favicon.ico', '/robots.txt', '/language')
+OPEN = ('/auth/', '/setup', '/healthz', '/readyz', '/metrics', '/favicon.ico', '/robots.txt', '/language')
 NODE = 'portal_node'
 SOCKET, PER_CLIENT = '/_nicegui_ws/', '/_nicegui/client/'
 
@@ -55,7 +56,9 @@ class Guard:
         headers = Headers(scope=scope)
         scope.setdefault('state', {})['nonce'] = secrets.token_urlsafe(16)
         scope['state']['settings'] = self.settings
-        outward = _Outward(send, scope['state'], secure=self.settings.secure, cookie=self._node_cookie(scope, headers))
+        request_id.set(secrets.token_hex(8))
+        counted = metrics.Counted(scope, send)
+        outward = _Outward(counted.send, scope['state'], secure=self.settings.secure, cookie=self._node_cookie(scope, headers))
         try:
             app = await self._road(scope, headers)
         except Exception as e:  # the database is asked who comes, and may be away
@@ -80,7 +83,7 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/robots.txt'):
+        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt'):
             return self.app
         state, request = scope['state'], Request(scope)
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
@@ -232,6 +235,7 @@ class _Outward:
             page = headers.get('x-nicegui-content') == 'page'
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            headers['x-request-id'] = request_id.get()
             headers.setdefault('content-security-policy', policy(self.nonce, page=page))
             if self.cookie:
                 headers.append('set-cookie', self.cookie)
@@ -297,9 +301,14 @@ def install() -> None:
         raise RuntimeError(f'NiceGUI listens to more than the guard knows: {set(handlers) - KNOWN}')
     core.sio.eio.transports = ['websocket']
     for name in FRAMES:
-        core.sio.on(name, _only_own(handlers[name], name))
+        core.sio.on(name, _only_own(_reported if name == 'log' else handlers[name], name))
     # a page that the browser fetched in advance shakes hands by a frame of its own
     core.sio.on('handshake', _of_the_page_it_came_for(handlers['handshake']))
+
+
+def _reported(_sid: str, message: Any) -> None:
+    """What a script of a page complains of. Its words are the browser's: anybody could fill the log with them."""
+    log.warning('a page reports: %s', message['level'] if message['level'] in ('warning', 'error') else 'something')
 
 
 def _of_the_page_it_came_for(handler: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The documents say what is there: settings, links, commands, names. `python -m tests.test_docs` prints the table of settings."""
+"""The documents say what is there: settings, links, commands, names."""
 
 import re
 from pathlib import Path
@@ -6,21 +6,12 @@ from pathlib import Path
 import pytest
 
 from portal.__main__ import _parser
-from portal.settings import SETTINGS
+from portal.settings import SETTINGS, as_markdown
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')])
-BEGINS, ENDS = '<!-- settings: `python -m tests.test_docs` prints this table -->\n', '\n<!-- end of settings -->'
 
 each_document = pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-
-
-def settings_table() -> str:
-    rows = ['| Setting | Default | What it is |', '|---|---|---|']
-    for setting in SETTINGS:
-        default = f'`{setting.default}`' if setting.default is not None else '–'
-        rows.append(f'| `{setting.name}` | {default} | {setting.purpose} |')
-    return '\n'.join(rows)
 
 
 def code(document: Path) -> str:
@@ -36,11 +27,7 @@ def headings(document: Path) -> set[str]:
 
 
 def test_the_settings_are_those_of_the_program() -> None:
-    written = (ROOT / 'docs/operating.md').read_text()
-    assert BEGINS in written
-    assert ENDS in written
-    table = written.split(BEGINS, 1)[1].split(ENDS, 1)[0]
-    assert table == settings_table(), f'docs/operating.md should say:\n\n{settings_table()}\n'
+    assert (ROOT / 'docs/settings.md').read_text() == as_markdown(), 'python -m portal settings --markdown > docs/settings.md'
 
 
 @each_document
@@ -74,7 +61,3 @@ def test_what_is_named_exists(document: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
     for path, name in re.findall(r'(?<![\w/.])(tests/[\w/]+\.py)::(\w+)', words):
         assert re.search(rf'^(?:async )?def {name}\b', (ROOT / path).read_text(), re.MULTILINE), f'{path}::{name}'
-
-
-if __name__ == '__main__':
-    print(settings_table())

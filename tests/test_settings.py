@@ -1,10 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from portal.settings import SETTINGS, Settings, Smtp, WrongSetting, load, secret
+from portal.settings import SETTINGS, Smtp, WrongSetting, as_found, load, secret
 
 
 def test_nothing_set_listens_on_loopback_and_keeps_everything_in_one_folder():
@@ -14,9 +13,16 @@ def test_nothing_set_listens_on_loopback_and_keeps_everything_in_one_folder():
     assert (settings.database_url, settings.smtp, settings.tenant, settings.demo) == (None, None, None, False)
 
 
-def test_every_setting_is_in_the_table_and_says_what_it_is_for():
-    assert sorted(setting.field for setting in SETTINGS) == sorted(field.name for field in fields(Settings))
+def test_every_setting_says_what_it_is_for():
     assert all(setting.purpose.endswith('.') for setting in SETTINGS)
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+
+
+def test_a_name_with_a_slip_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(WrongSetting, match=r'PORTAL_SMTP_ULR is no setting of the portal: did you mean PORTAL_SMTP_URL\?'):
+        load({'PORTAL_SMTP_ULR': 'smtp://mail'})
+    with pytest.raises(WrongSetting, match=r'PORTAL_XYZZY is no setting of the portal\.'):
+        load({'PORTAL_XYZZY': ''})
 
 
 def test_an_empty_value_counts_as_not_set():
@@ -33,6 +39,10 @@ def test_an_empty_value_counts_as_not_set():
         ('PORTAL_POOL_SIZE', '0'),
         ('PORTAL_DEMO', 'maybe'),
         ('PORTAL_LOG_LEVEL', 'loud'),
+        ('PORTAL_LOG_FORMAT', 'xml'),
+        ('PORTAL_TRUSTED_PROXIES', '10.0.0.0/33'),
+        ('PORTAL_TRUSTED_PROXIES', 'proxy.example.com'),
+        ('PORTAL_METRICS_TOKEN', 'x' * 15),
         ('PORTAL_SECRET_KEY', 'x' * 31),
         ('PORTAL_MAIL_FROM', 'nobody'),
         ('PORTAL_URL', 'portal.example.com'),
@@ -69,9 +79,18 @@ def test_secrets_do_not_show_in_a_log():
             'DATABASE_URL': 'postgresql://portal:hunter2@db/portal',
             'PORTAL_SMTP_URL': 'smtps://portal:hunter2@mail/',
             'PORTAL_DEMO_PASSWORD': 'hunter2',
+            'PORTAL_METRICS_TOKEN': 'hunter2-hunter2-',
         }
     )
     assert 'hunter2' not in repr(settings)
+
+
+def test_what_is_set_is_shown_without_secrets():
+    env = {'PORTAL_SECRET_KEY': 'hunter2-' * 4, 'PORTAL_PORT': '9000', 'PORTAL_SMTP_URL': 'smtps://portal:hunter2@mail/'}
+    lines = as_found(load(env), env).splitlines()
+    assert [line.split()[0] for line in lines] == [setting.name for setting in SETTINGS]
+    assert 'hunter2' not in '\n'.join(lines)
+    assert any(line.split() == ['PORTAL_PORT', '9000'] for line in lines)
 
 
 def test_behind_a_proxy_with_tls_the_browser_sees_the_public_address():

@@ -47,6 +47,11 @@ def accent_css(hex: str | None, side: Side) -> str:
     return f':root[data-side="{side}"] {{ {lines} }}'
 
 
+def shades(hex: str) -> tuple[str, str] | None:
+    """The accent as it becomes in light and in dark; None without a colour, ValueError if it is none."""
+    return (_tokens(_checked(hex), dark=False)['accent'], _tokens(_checked(hex), dark=True)['accent']) if hex else None
+
+
 def _checked(colour: str) -> str:
     if not isinstance(colour, str) or not _HEX.fullmatch(colour):
         raise ValueError('a colour is written like #1e53bc')

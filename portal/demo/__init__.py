@@ -5,6 +5,7 @@ from typing import Any, LiteralString
 from psycopg import Connection, connect, sql
 
 from portal.db import cast
+from portal.db.errors import CannotStart
 from portal.db.server import Cluster
 from portal.domain.access import Side, role_label
 from portal.settings import Settings
@@ -34,9 +35,32 @@ def load(cluster: Cluster, settings: Settings, database: str | None = None) -> b
         # of what was said in eighteen months, they have read all that is no longer under their bell
         owner.execute("""delete from ticket_unread u where not exists (
             select from notification n where n.ticket_id = u.ticket_id and n.user_id = u.user_id and n.seen_at is null)""")
+        owner.execute("insert into app.fact (name, value) values ('demo', '{}')")
         owner.execute('set constraints all immediate')  # a table with checks to come cannot be altered
         _force_row_security(owner, 'force')
     return True
+
+
+def refuse_mixing(cluster: Cluster, settings: Settings, database: str | None = None) -> None:
+    """The demo's passwords are known to everybody: it and real data never share a database. Before anything is changed there.
+
+    Raises CannotStart.
+    """
+    with connect(cluster.conninfo('portal_owner', database)) as owner:
+        if not _truth(owner, "select to_regprocedure('app.any_tenant()') is not null"):
+            return  # empty
+        marked = _truth(owner, "select to_regclass('app.fact') is not null")
+        is_demo = marked and _truth(owner, "select exists (select from app.fact where name = 'demo')")
+    with connect(cluster.conninfo('portal_door', database)) as door:
+        inhabited = _truth(door, 'select app.any_tenant()')
+    if settings.demo and inhabited and not is_demo:
+        raise CannotStart(
+            'PORTAL_DEMO: the database in DATABASE_URL has a provider in it already. Give the demo an empty one, or none.'
+        )
+    if not settings.demo and is_demo:
+        raise CannotStart(
+            'DATABASE_URL: this database holds the demo, whose passwords everybody knows. Set PORTAL_DEMO=1, or name another database.'
+        )
 
 
 def _truth(connection: Connection[Any], question: LiteralString) -> bool:

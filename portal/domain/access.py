@@ -35,7 +35,7 @@ class Permission(StrEnum):
     COMPANIES_SEE = 'companies.see'
     COMPANIES_MANAGE = 'companies.manage'  # add and change companies and their people
     STAFF_MANAGE = 'staff.manage'  # add the MSP's own people, change their roles, shut them out
-    TENANT_MANAGE = 'tenant.manage'  # what holds for the whole MSP, such as its categories
+    TENANT_MANAGE = 'tenant.manage'  # the MSP's own settings and categories, and how the portal is doing
     DESK_OWN = 'desk.own'  # one's own saved views and canned replies, and to use those of the team
     DESK_TEAM = 'desk.team'  # those that the whole team has
     MONEY_SEE = 'money.see'

@@ -1,16 +1,16 @@
 """`python -m portal worker`: jobs in a process of their own, beside the one that serves."""
 
 import asyncio
-import logging
 import signal
 
+from portal import logs
 from portal.db import engine, server
 from portal.jobs import queue
 from portal.settings import Settings
 
 
 def main(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level, format='%(asctime)s %(levelname)s %(name)s %(message)s')
+    logs.install(settings)
     cluster = server.open_cluster(settings, attach=True)
     try:
         asyncio.run(_work(cluster, settings))

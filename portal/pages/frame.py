@@ -21,8 +21,9 @@ from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n, capped
 from portal.live import Subscription, together
+from portal.logs import reference
 from portal.pages.palette import Palette
-from portal.pages.screens import Screen, Screens, reference
+from portal.pages.screens import Screen, Screens
 from portal.visit import Visit, theme, visit
 
 PAUSE = 0.3  # seconds that a frame waits for more to change, before it counts anew
@@ -132,7 +133,7 @@ class Page:
         except SignedOut:
             return await leave(self.client, over(self.client))
         except Exception as e:
-            reference(e, 'frame')
+            reference(e, '/frame')
             return None
         if (self.numbers, self.bell) != before:
             self._refresh()
@@ -166,12 +167,12 @@ class Page:
         here = self.screens.here
         if self.primary and act.name == self.primary.act and here and here.on_primary:
             await here.carefully(here.on_primary, act)
-        elif act.name == 'notices-read':
-            try:
-                async with self.visit.work() as db:
-                    await notifications.mark_seen(db, self.visit.by)
-            except SignedOut:
-                await leave(self.client, over(self.client))
+        elif act.name == 'notices-read' and here:
+            await here.carefully(self._notices_read, act)
+
+    async def _notices_read(self, _act: Act) -> None:
+        async with self.visit.work() as db:
+            await notifications.mark_seen(db, self.visit.by)
 
     async def _search(self, act: Act) -> None:
         try:

@@ -5,9 +5,7 @@ the tests over everything. A screen's builder gets a `Here`: who looks, at what 
 """
 
 import asyncio
-import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from nicegui import Client, background_tasks, ui
 from sqlalchemy.exc import DBAPIError
 
-from portal import i18n
+from portal import i18n, metrics
 from portal.components.frame import Primary
 from portal.components.island import Act, Island
 from portal.components.render import macro
@@ -28,9 +26,9 @@ from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
 from portal.live import Subscription, Wake
+from portal.logs import reference
 from portal.visit import Visit
 
-log = logging.getLogger('portal.pages')
 FIRST_PAINT = 1.0  # seconds: what is not read by then arrives over the websocket (NiceGUI gives up at 3)
 
 
@@ -92,9 +90,10 @@ class Here:
 
     async def carefully(self, on_act: Callable[[Act], Any], act: Act) -> None:
         try:
-            result = on_act(act)
-            if isinstance(result, Awaitable):
-                await result
+            with metrics.event_time.time():
+                result = on_act(act)
+                if isinstance(result, Awaitable):
+                    await result
         except Exception as e:
             await self.trouble(e)
 
@@ -148,13 +147,6 @@ class Here:
     def close(self) -> None:
         for each in self.closing:
             each.close()
-
-
-def reference(error: Exception, path: str) -> str:
-    """A number that is on screen and in the log; no text of the error reaches the browser, no data of people the log."""
-    number = secrets.token_hex(4)
-    log.error('%s: %s at %s', number, type(error).__name__, re.sub(r'\d+', 'N', path), exc_info=error)
-    return number
 
 
 class Screens:

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from portal import demo, settings
 from portal.db import cast, lint, migrate, roles
+from portal.db.errors import CannotStart
 from portal.db.server import Cluster
 from portal.settings import Settings
 
@@ -45,6 +46,17 @@ def test_a_second_start_loads_nothing(home: Cluster, settings: Settings, look: p
     look.commit()
     assert not demo.load(home, settings)
     assert faults(look, 'select count(*), max(id::text) from audit') == before
+
+
+def test_demo_and_real_data_never_share_a_database(home: Cluster, cluster: Cluster, maintenance: str, settings: Settings) -> None:
+    with_demo = replace(settings, demo=True)
+    cast.make(maintenance)
+    demo.refuse_mixing(home, with_demo)
+    demo.refuse_mixing(cluster, settings)
+    with pytest.raises(CannotStart, match='PORTAL_DEMO: the database in DATABASE_URL has a provider in it already'):
+        demo.refuse_mixing(cluster, with_demo)
+    with pytest.raises(CannotStart, match='this database holds the demo'):
+        demo.refuse_mixing(home, settings)
 
 
 def test_afterwards_the_owner_is_kept_out_again(home: Cluster) -> None:

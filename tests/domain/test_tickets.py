@@ -335,7 +335,18 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
     by = (await visit_as(getattr(cast, name))).by
     modules = {
         name: f'portal.domain.{name}'
-        for name in ('people', 'companies', 'clients', 'team', 'notifications', 'categories', 'views', 'canned')
+        for name in (
+            'people',
+            'companies',
+            'clients',
+            'team',
+            'notifications',
+            'categories',
+            'views',
+            'canned',
+            'tenants',
+            'operations',
+        )
     }
     modules['doing'] = 'portal.domain.imports.doing'
     for verb, needs in access.VERBS.items():

@@ -10,7 +10,8 @@ _ = notifications, tickets  # they fill the metadata
 url = context.config.attributes['url']
 engine = create_engine(url, poolclass=NullPool)  # a pooled connection would keep a template database busy
 with engine.connect() as connection:
-    connection.execute(text("set lock_timeout = '5s'"))
+    milliseconds = int(context.config.attributes['lock_timeout'])
+    connection.execute(text(f'set lock_timeout = {milliseconds}'))
     connection.execute(text('create schema if not exists migration'))
     connection.commit()
     context.configure(

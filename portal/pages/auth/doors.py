@@ -5,7 +5,7 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import first_start, reset, signin, small
+from portal.pages.auth import first_start, reset, scrape, signin, small
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -21,5 +21,6 @@ router.add_route('/setup', first_start.take, ['POST'])
 router.add_route('/language', small.language, ['GET'])
 router.add_route('/healthz', small.healthz, ['GET'])
 router.add_route('/readyz', small.readyz, ['GET'])
+router.add_route('/metrics', scrape.scrape, ['GET'])
 router.add_route('/robots.txt', small.robots, ['GET'])
 router.add_route('/favicon.ico', small.favicon, ['GET'])

@@ -5,7 +5,6 @@
 """
 
 import logging
-import re
 import secrets
 from typing import Any
 
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from portal.components.frame import Side
 from portal.components.values import Action
 from portal.i18n import _
+from portal.logs import reference
 from portal.pages.auth import plain
 
 log = logging.getLogger('portal.faults')
@@ -30,7 +30,13 @@ def install(api: FastAPI) -> None:
     """Also for the application of NiceGUI within it, whose own page for what is not there knows neither look nor language."""
     api.add_exception_handler(HTTPException, _refused)
     core.app.add_exception_handler(404, _refused)
+    core.app.add_exception_handler(Exception, _thrown_on)
     api.add_middleware(Faults)
+
+
+async def _thrown_on(_request: Request, error: Exception) -> Response:
+    """Of a page that could not be built: NiceGUI's own answer would show the text of the exception."""
+    raise error
 
 
 class Faults:
@@ -76,18 +82,19 @@ def is_away(error: Exception) -> bool:
 
 
 def _away(request: Request, error: Exception) -> Response:
-    log.error('the database cannot be reached: %s', type(getattr(error, 'orig', None) or error).__name__)
+    number = secrets.token_hex(4)  # without where it happened: that would fill the log while a database is away
+    name = type(getattr(error, 'orig', None) or error).__name__
+    log.error('%s: the database cannot be reached: %s', number, name, extra={'number': number})
     response = plain.message(
         request, 503, _('The portal cannot reach its database right now.'), _('Please try again in a moment.'), kind='bad',
-        side=_side(request), actions=(Action(_('Try again'), href=_again(request)),),
+        side=_side(request), reference=number, actions=(Action(_('Try again'), href=_again(request)),),
     )  # fmt: skip
     response.headers['retry-after'] = '5'
     return response
 
 
 def _fault(request: Request, error: Exception) -> Response:
-    number = secrets.token_hex(4)
-    log.error('%s: %s at %s', number, type(error).__name__, re.sub(r'\d+', 'N', request.url.path), exc_info=error)
+    number = reference(error, request.url.path)
     return plain.message(
         request, 500, _('Something went wrong'), _('It is not your doing. Please try again; if it stays, tell us the reference.'),
         kind='bad', side=_side(request), reference=number, actions=(Action(_('Go to the start'), href='/'),),

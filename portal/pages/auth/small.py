@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from portal import visit
+from portal.db.migrate import HEAD
 from portal.i18n import LANGUAGES
 from portal.pages.auth.forms import local_path
+from portal.room import LEAST, room
+from portal.settings import Settings
 
 log = logging.getLogger('portal.ready')
 LANGUAGE, YEAR = 'portal-language', 365 * 24 * 3600
 PATIENCE = 2.0  # seconds
+SILENT = 60  # seconds: a worker is heard of every ten
 
 
 async def healthz(_request: Request) -> Response:
@@ -21,18 +26,36 @@ async def healthz(_request: Request) -> Response:
     return PlainTextResponse('ok')
 
 
-async def readyz(_request: Request) -> Response:
-    """It can work: the database answers, in time."""
-    asking = asyncio.create_task(visit.database.ask('select 1'))
+async def readyz(request: Request) -> Response:
+    """It can work: the database answers in time and has our tables, and there is room. Whether jobs are done is told, but pages
+    are answered without: where several processes serve, a worker that is away must not take all of them out of service."""
+    asking = asyncio.create_task(visit.database.ask('select app.pulse()'))
     done, _late = await asyncio.wait({asking}, timeout=PATIENCE)  # wait_for would wait until the question is taken back
     if not done:
         asking.cancel()
         asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # its end interests nobody
     elif not (problem := asking.exception()):
-        return PlainTextResponse('ok')
+        return _told(asking.result()[0], request.state.settings)
     else:
         log.warning('not ready: %s', type(problem).__name__)
-    return PlainTextResponse('the database does not answer', 503, headers={'retry-after': '5'})
+    return _ready({'database': 'does not answer'})
+
+
+def _told(pulse: dict[str, Any], settings: Settings) -> Response:
+    silence = pulse['worker_silence']
+    late = silence is None or silence > SILENT
+    return _ready({
+        'database': 'ok',
+        'tables': 'ok' if pulse['version'] == HEAD else f'at {pulse["version"]}, wanted {HEAD}',
+        'disk': 'ok' if room(settings.data)[0] > LEAST else 'full',
+    }, worker='late' if late else 'ok')  # fmt: skip
+
+
+def _ready(found: dict[str, str], **told: str) -> Response:
+    """One line for each part; the first says whether requests may be sent here."""
+    ready = all(state == 'ok' for state in found.values())
+    lines = ['ok' if ready else 'not ready', *(f'{name}: {state}' for name, state in (found | told).items())]
+    return PlainTextResponse('\n'.join(lines) + '\n', 200 if ready else 503, headers={} if ready else {'retry-after': '5'})
 
 
 async def robots(_request: Request) -> Response:

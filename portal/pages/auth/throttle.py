@@ -11,7 +11,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from portal import visit
+from portal import proxies, visit
 from portal.i18n import _n
 from portal.pages.auth.forms import Side
 
@@ -65,26 +65,11 @@ def prefix(request: Request, what: str) -> Bucket:
 
 
 def place(request: Request) -> str:
-    """The network somebody comes from: /24 of IPv4, /64 of IPv6.
-
-    Behind the TLS proxy everybody would come from the proxy. The last X-Forwarded-For is what the nearest proxy has seen; it
-    is believed only where there is one: TLS ends outside, and the peer is no address of the public internet.
-    """
-    peer = _address(request.client.host if request.client else '')
-    if request.state.settings.secure and not (peer and peer.is_global):
-        forwarded = ','.join(request.headers.getlist('x-forwarded-for')).rpartition(',')[2]
-        peer = _address(forwarded) or peer
+    """The network somebody comes from: /24 of IPv4, /64 of IPv6. What a proxy has seen is in the request already."""
+    peer = proxies.address(request.client.host if request.client else '')
     if peer is None:
         return 'nowhere'
     return str(ipaddress.ip_network((peer, 24 if peer.version == 4 else 64), strict=False))
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(text.strip().partition('%')[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
 import pytest
 
-from portal import guard, tenants
+from portal import guard, proxies, tenants
 from portal.db.cast import PASSWORD, Cast, Member
 from portal.pages.auth import throttle
 from portal.settings import Settings
@@ -315,3 +316,20 @@ async def test_a_session_is_of_one_tenant(browser: Browser, cast: Cast) -> None:
     """A session of Northwind is none at Southgate, and an address of Northwind is unknown there."""
     assert (await sign_in(browser(host=cast.southgate.host), cast.ada.email, PASSWORD)).status_code == 401
     assert (await browser(cast.ada, host=cast.southgate.host).get('/client-portal/acme')).status_code == 303
+
+
+@pytest.mark.usefixtures('long_waits')
+async def test_guesses_from_one_place_wait_whatever_they_claim(pages: Any, cast: Cast, settings: Settings) -> None:
+    """Thirty are free. A liar changes the header each time and is one place; behind a proxy of ours each place counts alone."""
+    tenants.forget()
+    app = proxies.Proxies(pages, replace(settings, trusted_proxies=(ip_network('10.0.0.0/8'),)))
+    origin = f'http://{cast.northwind.host}'
+
+    async def guess(n: int, peer: str) -> int:
+        transport = httpx.ASGITransport(app, client=(peer, 1))
+        async with httpx.AsyncClient(transport=transport, base_url=origin, headers={'origin': origin}) as http:
+            headers = {'x-forwarded-for': f'9.9.{n}.9'}
+            return (await http.post(CLIENT, data={'email': f'{n}@acme.example', 'password': 'x'}, headers=headers)).status_code
+
+    assert [await guess(n, '198.51.100.4') for n in range(32)].count(429) >= 1
+    assert 429 not in [await guess(n, '10.0.0.2') for n in range(32)]

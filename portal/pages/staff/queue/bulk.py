@@ -13,7 +13,8 @@ from portal.domain.tickets.bulk import FIELDS, Change, Field, change_one
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.working import ClosedForGood
 from portal.i18n import _, day
-from portal.pages.screens import Here, reference
+from portal.logs import reference
+from portal.pages.screens import Here
 from portal.pages.shared.lists import Choices
 
 Menu = tuple[str, str, list[MenuItem]]  # id, label, lines

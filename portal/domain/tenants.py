@@ -1,0 +1,119 @@
+"""The MSP's own settings: how it is called and found, its colour, and what holds for everybody unless they chose otherwise."""
+
+import re
+from functools import partial
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from portal.domain.access import Permission, Principal, verb
+from portal.domain.audit import record
+from portal.domain.base import Wrong
+from portal.domain.people import Tenant, clean_name
+from portal.i18n import LANGUAGES, _, known_timezone
+
+IDLE_MINUTES = (5, 30 * 24 * 60)
+SESSION_HOURS = (1, 90 * 24)
+REOPEN_DAYS = (0, 365)
+_HOST = re.compile(r'(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*')
+_ACCENT = re.compile(r'#[0-9a-f]{6}')
+
+
+@verb(Permission.TENANT_MANAGE)
+async def change_tenant(db: AsyncSession, by: Principal, **wanted: Any) -> None:
+    """Changes what is named, and nothing else: `name`, `short_name`, `host`, `phone`, `phone_hours`, `accent`, `language`,
+    `timezone`, `idle_minutes`, `session_hours`, `reopen_days`. Raises Wrong with every field that cannot be taken.
+
+    A shorter time without use holds at once, also for sessions that are open; a shorter session for those that begin.
+    """
+    tenant = await db.get_one(Tenant, by.tenant.id, with_for_update={'key_share': True}, populate_existing=True)
+    wrong: dict[str, str] = {}
+    changed: list[str] = []
+    for name, value in wanted.items():
+        try:
+            clean = _CLEAN[name](value)
+        except Wrong as e:
+            wrong |= e.fields
+            continue
+        if clean != getattr(tenant, name):
+            setattr(tenant, name, clean)
+            changed.append(name)
+    if not wrong and tenant.idle_minutes > tenant.session_hours * 60:
+        wrong['idle_minutes'] = _('A session is over after {n} hours in any case: choose less.', n=tenant.session_hours)
+    if wrong:
+        raise Wrong(**wrong)
+    if not changed:
+        return
+    try:
+        await db.flush()
+    except IntegrityError:
+        raise Wrong(host=_('This address is taken. Choose another.')) from None
+    await record(db, 'tenant.changed', subject=tenant.id, fields=sorted(changed))
+
+
+def _host(text: str) -> str | None:
+    """As a browser sends it: international names in their ASCII form."""
+    typed = text.strip().rstrip('.').lower()
+    if not typed:
+        return None
+    try:
+        plain = typed.encode('idna').decode()
+    except UnicodeError:
+        plain = ''
+    if not _HOST.fullmatch(plain):
+        raise Wrong(host=_('A name alone, such as portal.example.com: without https:// and without a path.'))
+    return plain
+
+
+def _accent(text: str) -> str | None:
+    typed = text.strip().lower()
+    if typed and not _ACCENT.fullmatch(typed):
+        raise Wrong(accent=_('A colour is written like #1e53bc.'))
+    return typed or None
+
+
+def _language(wanted: str) -> str:
+    if wanted not in LANGUAGES:
+        raise Wrong(language=_('Choose a language.'))
+    return wanted
+
+
+def _timezone(wanted: str) -> str:
+    if not known_timezone(wanted):
+        raise Wrong(timezone=_('Choose a time zone.'))
+    return wanted
+
+
+def _line(field: str, most: int) -> Any:
+    """A line that may be empty."""
+
+    def clean(text: str) -> str | None:
+        return clean_name(text, field=field, most=most) if text.strip() else None
+
+    return clean
+
+
+def _number(field: str, least: int, most: int) -> Any:
+    def clean(text: str | int) -> int:
+        typed = str(text).strip()
+        if not (typed.isascii() and typed.isdigit() and len(typed) < 9 and least <= int(typed) <= most):
+            raise Wrong(**{field: _('A whole number from {least} to {most}, please.', least=least, most=most)})
+        return int(typed)
+
+    return clean
+
+
+_CLEAN: dict[str, Any] = {
+    'name': clean_name,
+    'short_name': partial(clean_name, field='short_name', most=60),
+    'host': _host,
+    'phone': _line('phone', 40),
+    'phone_hours': _line('phone_hours', 80),
+    'accent': _accent,
+    'language': _language,
+    'timezone': _timezone,
+    'idle_minutes': _number('idle_minutes', *IDLE_MINUTES),
+    'session_hours': _number('session_hours', *SESSION_HOURS),
+    'reopen_days': _number('reopen_days', *REOPEN_DAYS),
+}
