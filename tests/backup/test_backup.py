@@ -97,7 +97,7 @@ class TestEverythingComesBack:
     def test_while_somebody_writes(self, northwind: Place, private: Callable[[], Place]):
         """Each transaction is in it whole, or not at all, with its file."""
         ended, written = threading.Event(), 0
-        (row,) = northwind.ask('select tenant_id, company_id, ticket_id, author_id from file limit 1')
+        (row,) = northwind.ask('select tenant_id, company_id, author_id from file limit 1')
 
         def write() -> None:
             nonlocal written
@@ -107,8 +107,8 @@ class TestEverythingComesBack:
                     content = f'{written}'.encode()
                     (northwind.folder / f'files/while-{written}').write_bytes(content)
                     connection.execute(
-                        'insert into file (id, tenant_id, company_id, ticket_id, author_id, name, media_type, size, sha256, stored_as) '
-                        "values (gen_random_uuid(), %s, %s, %s, %s, 'while', 'text/plain', %s, %s, %s)",
+                        'insert into file (id, tenant_id, company_id, author_id, place, name, media_type, size, sha256, stored_as) '
+                        "values (gen_random_uuid(), %s, %s, %s, 'new-ticket', 'while', 'text/plain', %s, %s, %s)",
                         (*row, len(content), hashlib.sha256(content).hexdigest(), f'while-{written}'),
                     )
                     connection.execute("insert into audit (tenant_id, action) values (%s, 'while')", (row[0],))

@@ -92,6 +92,9 @@ def _people() -> None:
         reset role;
         create trigger moved_out after update of email on users for each row
           when (old.email is distinct from new.email) execute function app.end_sessions();
+        set local role portal_definer;
+        revoke execute on function app.end_sessions() from portal_owner;
+        reset role;
         create function app.tell_profile() returns trigger language plpgsql as $$
         begin perform pg_notify('live', 'companies:' || new.tenant_id); return null; end $$;
         create trigger tell_profile after update of name, email, phone, disabled_at on users for each row
