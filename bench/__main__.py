@@ -18,12 +18,15 @@ PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'start')
 def main() -> None:
     parser = argparse.ArgumentParser(prog='python -m bench', description=__doc__)
     parser.add_argument('--quick', action='store_true', help='fewer repetitions')
+    parser.add_argument('--minutes', type=float, default=10, help='how long each working day of the crowd lasts')
     parser.add_argument('--only', choices=PARTS, help='one part of the table')
     options = parser.parse_args()
     times = 15 if options.quick else 60
     running = server.open_cluster(data.settings())
     try:
-        found = asyncio.run(_measure(running, {options.only} if options.only else set(PARTS), times, quick=options.quick))
+        found = asyncio.run(
+            _measure(running, {options.only} if options.only else set(PARTS), times, 0.5 if options.quick else options.minutes)
+        )
     finally:
         running.stop()
     load = ', '.join(f'{n:.1f}' for n in os.getloadavg())
@@ -35,7 +38,7 @@ def main() -> None:
     sys.exit(0)
 
 
-async def _measure(running: server.Cluster, parts: set[str], times: int, *, quick: bool) -> list[Line]:
+async def _measure(running: server.Cluster, parts: set[str], times: int, minutes: float) -> list[Line]:
     people = await asyncio.to_thread(data.ready, running)
     found: list[Line] = []
     if 'database' in parts:
@@ -49,7 +52,7 @@ async def _measure(running: server.Cluster, parts: set[str], times: int, *, quic
             todo: dict[str, Callable[[], Awaitable[list[Line]]]] = {
                 'pages': lambda: pages.lines(served, people, times, number),
                 'browser': lambda: browser.lines(served, people, times),
-                'crowd': lambda: crowd.lines(served, people, everybody, running.admin() or '', quick=quick),
+                'crowd': lambda: crowd.lines(served, people, everybody, running.admin() or '', times, minutes),
             }
             for name, measure in todo.items():
                 if name in parts:

@@ -38,12 +38,14 @@ SEEN = """(words) => new Promise((done) => {
 })"""
 
 
-async def lines(served: Served, people: dict[str, Someone], crowd: Sequence[Someone], admin: str, *, quick: bool) -> list[Line]:
+async def lines(
+    served: Served, people: dict[str, Someone], crowd: Sequence[Someone], admin: str, times: int, minutes: float
+) -> list[Line]:
     """`crowd`: staff and clients of the big company, signed in. `admin`: conninfo of a superuser."""
     return [
-        *await _reaching(served, people, crowd, admin, 3 if quick else 10),
-        *await _many(served, crowd, 200 if quick else MANY),
-        *await _working(served, crowd, minutes=0.5 if quick else 10),
+        *await _reaching(served, people, crowd, admin, max(3, times // 6)),
+        *await _many(served, crowd, 200 if minutes < 1 else MANY),
+        *await _working(served, crowd, minutes=minutes),
     ]
 
 
