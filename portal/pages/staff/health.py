@@ -139,7 +139,7 @@ class HealthPage:
     def _facts(self, found: Health) -> list[Fact]:
         facts = [
             Fact(_('Portal'), __version__),
-            Fact(_('Database'), f'PostgreSQL {found.server.split()[0]}'),
+            Fact(_('Database'), _('PostgreSQL {version}', version=found.server.split()[0])),
             Fact(_('Open pages of yours'), number(self._open_pages()), note=_('staff and clients, in this process')),
         ]
         if found.database_bytes is not None:
