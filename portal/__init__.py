@@ -1,3 +1,3 @@
 """The client portal of a managed service provider."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
