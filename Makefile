@@ -33,13 +33,12 @@ bench: dev ## measure how fast it is
 	@$(PY) -m bench $(ARGS)
 
 audit: dev ## ask whether anything in the lock has a known vulnerability
-	$(PY) -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+	$(pip_audit)
 
 dist: dev ## pack the source of this commit into dist/, with checksums and a list of what is in it (SBOM)
 	rm -rf dist && mkdir dist
 	git archive --format=tar.gz --prefix=portal-$(VERSION)/ --output=dist/portal-$(VERSION).tar.gz HEAD
-	$(PY) -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
-	  --format cyclonedx-json --output dist/portal-$(VERSION).sbom.json || test -s dist/portal-$(VERSION).sbom.json
+	$(pip_audit) --format cyclonedx-json --output dist/portal-$(VERSION).sbom.json || test -s dist/portal-$(VERSION).sbom.json
 	cd dist && sha256sum portal-* > SHA256SUMS
 
 lock: dev ## write the lock files (UPGRADE=--upgrade: with the newest versions)
@@ -57,6 +56,9 @@ clean: ## remove what was installed and compiled, but no data
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 compile = $(PY) -m uv pip compile $(1) --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
+
+# strict: a package that could not be looked up is no package without vulnerabilities, and would be missing from the SBOM
+pip_audit = $(PY) -m pip_audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off --strict
 
 # .venv/installed is a copy of the lock file that was installed, written last. The one for development contains the other.
 runtime: venv

@@ -20,8 +20,9 @@ from portal.db.errors import CannotStart
 from portal.domain.people import members
 from portal.domain.tickets import ticket_by_number
 from portal.domain.tickets.lists import Where, listing
-from portal.settings import Settings
+from portal.settings import Settings, load
 from portal.visit import Arrival, arriving
+from tests.db import servers
 
 RELEASES = sorted((Path(__file__).parent.parent / 'releases').glob('*.sql.gz'))
 QUICK = migrate.Patience(lock=0.2, between=0.05, altogether=30)
@@ -100,6 +101,25 @@ async def test_a_release_is_brought_here_with_everything_in_it(
         await _people_find_their_tickets(make_conninfo(admin, dbname=there.database))
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize('version', sorted(servers.PROGRAMS), ids=lambda version: f'PostgreSQL {version}')
+def test_a_server_of_the_operator_is_brought_here_without_a_superuser(version: str) -> None:
+    with servers.operator(servers.PROGRAMS[version]) as operator:
+        found = load({'DATABASE_URL': operator.url(), 'PORTAL_SECRET_KEY': 'a secret of the tests, long enough'})
+        operator.forget()
+        assert migrate.upgrade(server.open_cluster(found))
+        fresh = schema_of(operator.url('postgres'), 'support')
+        for release in RELEASES:
+            operator.forget()
+            there = server.open_cluster(found)
+            with psycopg.connect(operator.url('postgres')) as boss:
+                boss.execute(gzip.decompress(release.read_bytes()))
+            assert migrate.upgrade(there, patience=QUICK)
+            assert lint.problems(there.conninfo('portal_owner')) == []
+            ours = schema_of(operator.url('postgres'), 'support')
+            for part, lines in fresh.items():
+                assert ours[part] == lines, part
 
 
 async def _people_find_their_tickets(admin: str) -> None:
