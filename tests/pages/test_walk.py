@@ -179,7 +179,14 @@ async def test_every_word_is_translated(
             'select name from file', 'select body from company_note', 'select slug from company', 'select file_name from import_batch',
             'select name from saved_view', 'select title from canned_reply', 'select body from canned_reply',
         ) for row in c.execute(query).fetchall() if row[0]}  # type: ignore[arg-type]  # fmt: skip
-    data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {'English', 'Deutsch', 'Ctrl', 'K', 'Esc'}
+    data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {
+        'English',
+        'Deutsch',
+        'Ctrl',
+        'K',
+        'Esc',
+        'PostgreSQL',
+    }
     for screen in screens_of(who, settings):
         page = await visitor(who).get(addresses(screen, who, cast)['own'])
         for rest, where in untranslated(page.html):

@@ -9,7 +9,7 @@ from nicegui import Client, ui
 from portal import __version__
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, Fact
+from portal.components.values import Action, Column, Fact, Text
 from portal.domain.access import Permission
 from portal.domain.operations import Health, health, run_again
 from portal.i18n import _, _n, exact, now, number
@@ -29,7 +29,7 @@ class Line:
 
     name: str
     kind: str
-    word: str
+    word: Text
     note: str = ''
     href: str = ''
     link: str = ''
@@ -77,7 +77,7 @@ def _backup(found: Health) -> Line:
     name, due = _('Last backup'), _('Whoever runs the portal makes one with python -m portal backup, every night.')
     if found.last_backup is None:
         return Line(name, 'wait', _('None is known of'), due)
-    age, at = now() - found.last_backup, exact(found.last_backup)
+    age, at = now() - found.last_backup, macro('moment')(found.last_backup, exact(found.last_backup))
     if age > BACKUP_OLD:
         return Line(name, 'bad', at, _('That is more than a week ago.') + ' ' + due)
     if age > BACKUP_DUE:
@@ -107,7 +107,12 @@ def _clock(found: Health) -> Line:
 
 
 def task_words(task: str) -> str:
-    return {'send_letter': _('Send a letter'), 'reset_asked': _('Write a link for a new password')}.get(task, task)
+    return {
+        'send_letter': _('Send a letter'),
+        'reset_asked': _('Write a link for a new password'),
+        'make_export': _('Export'),
+        'run_import': _('Import'),
+    }.get(task, task)
 
 
 class HealthPage:
@@ -139,7 +144,7 @@ class HealthPage:
     def _facts(self, found: Health) -> list[Fact]:
         facts = [
             Fact(_('Portal'), __version__),
-            Fact(_('Database'), _('PostgreSQL {version}', version=found.server.split()[0])),
+            Fact(_('Database'), f'PostgreSQL {found.server.split()[0]}'),
             Fact(_('Open pages of yours'), number(self._open_pages()), note=_('staff and clients, in this process')),
         ]
         if found.database_bytes is not None:
