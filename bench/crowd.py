@@ -16,11 +16,12 @@ from typing import Any
 
 import psutil
 import psycopg
+import websockets
 from playwright.async_api import async_playwright
 
 from bench.data import Someone
 from bench.measure import Line, median, p95, within
-from bench.pages import Open, opened, visitor
+from bench.pages import ARRIVED, Open, opened, visitor
 from bench.serve import Served
 from tests.browser.conftest import ARGS
 from tests.peers import chromium
@@ -28,7 +29,7 @@ from tests.peers import chromium
 WATCHERS, MOST_LAST = 200, 150  # pages that show the ticket; ms until the last of them has the comment
 MANY = 1_000
 ACTIONS_AN_HOUR = 20_000  # what 200 people do, by the load that a large help desk's maker publishes
-SETTLED = 1.0  # seconds
+SETTLED, PATIENCE = 1.0, 60  # seconds
 
 #: When the text is there, by the clock of the machine.
 SEEN = """(words) => new Promise((done) => {
@@ -247,7 +248,7 @@ class Person:
         self.reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        with suppress(Exception):
+        with suppress(websockets.ConnectionClosed):
             async for said in self.page.socket:
                 if said == '2':
                     await self.page.socket.send('3')
@@ -275,10 +276,10 @@ class Person:
         """When this came."""
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.waiting.append((words, future))
-        return await future
+        return await asyncio.wait_for(future, PATIENCE)
 
     async def go(self, path: str) -> None:
-        arrived = asyncio.ensure_future(self.until('"arrived"'))
+        arrived = asyncio.ensure_future(self.until(ARRIVED))
         await asyncio.sleep(0)
         await self.page.send_go(path)
         await arrived
