@@ -197,7 +197,7 @@ def test_a_port_in_use_is_said_in_one_sentence(demo: Portal, tmp_path: Path) -> 
 
 
 async def test_the_line_is_lost_and_comes_back(page_as: PageAs, cast: Cast, maintenance: str) -> None:
-    """What is sent meanwhile arrives once, and what is only typed stays."""
+    """What is sent meanwhile arrives once, after a look at what somebody else has said since."""
     tess, ugo = await page_as(cast.tess), await page_as(cast.ugo)
     for page, who in ((tess, cast.tess), (ugo, cast.ugo)):
         await page.goto(f'{who.root}/tickets/{cast.printer.label}')
@@ -212,6 +212,9 @@ async def test_the_line_is_lost_and_comes_back(page_as: PageAs, cast: Cast, main
     await expect(said(ugo, 'Said meanwhile')).to_be_visible()
 
     await tess.context.set_offline(False)
+    await expect(tess.locator('.answered')).to_contain_text('Said meanwhile', timeout=AGAIN)
+    await expect(field(tess)).to_have_value('Sent into the void')
+    await tess.get_by_role('button', name='Send anyway').click()
     await expect(said(tess, 'Sent into the void')).to_be_visible(timeout=AGAIN)
     await expect(lost(tess)).to_be_hidden()
     await expect(said(tess, 'Said meanwhile')).to_be_visible()
