@@ -47,12 +47,12 @@ async def _measure(running: server.Cluster, parts: set[str], times: int, minutes
         found += await writing.lines(running, people, times)
     if parts & {'pages', 'browser', 'crowd'}:
         number = await database.a_number(running, people)
-        everybody = await asyncio.to_thread(data.crowd, running)
+        everybody, workers = await asyncio.to_thread(data.crowd, running), await asyncio.to_thread(data.workers, running)
         with serving(free_port()) as served:
             todo: dict[str, Callable[[], Awaitable[list[Line]]]] = {
                 'pages': lambda: pages.lines(served, people, times, number),
                 'browser': lambda: browser.lines(served, people, times),
-                'crowd': lambda: crowd.lines(served, people, everybody, running.admin() or '', times, minutes),
+                'crowd': lambda: crowd.lines(served, people, everybody, workers, running.admin() or '', times, minutes),
             }
             for name, measure in todo.items():
                 if name in parts:

@@ -40,13 +40,19 @@ SEEN = """(words) => new Promise((done) => {
 
 
 async def lines(
-    served: Served, people: dict[str, Someone], crowd: Sequence[Someone], admin: str, times: int, minutes: float
+    served: Served,
+    people: dict[str, Someone],
+    crowd: Sequence[Someone],
+    workers: Sequence[Someone],
+    admin: str,
+    times: int,
+    minutes: float,
 ) -> list[Line]:
-    """`crowd`: staff and clients of the big company, signed in. `admin`: conninfo of a superuser."""
+    """`crowd`: staff and clients of the big company; `workers`: staff, and clients of many. `admin`: conninfo of a superuser."""
     return [
         *await _reaching(served, people, crowd, admin, max(3, times // 6)),
         *await _many(served, crowd, 200 if minutes < 1 else MANY),
-        *await _working(served, crowd, minutes=minutes),
+        *await _working(served, workers, minutes=minutes),
     ]
 
 

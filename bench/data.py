@@ -21,6 +21,7 @@ COMMON, RARE = 'printer', 'zebra'  # in 1 of 12 subjects; in 1 of 10,000
 SCALE = {'tenants': 50, 'companies': 200, 'tickets': 1_000_000, 'of_tenant': 100_000, 'of_big': 5_000, 'of_small': 5}
 #: Name of the account, and the company in whose portal they are.
 CROWD = [(f'staff{n}', None) for n in range(2, 11)] + [(f'c1p{n}', BIG) for n in range(40)]
+WORKERS = [(f'staff{n}', None) for n in range(2, 11)] + [(f'c{n}p0', f'company-{n}') for n in range(3, 194)]
 PEOPLE = {'big': ('c1p0', BIG), 'small': ('c2p0', SMALL), 'user': ('c1p5', BIG), 'staff': ('staff1', None)}
 
 
@@ -68,8 +69,17 @@ def ready(running: server.Cluster) -> dict[str, Someone]:
 
 def crowd(running: server.Cluster) -> list[Someone]:
     """Staff and clients of the big company, signed in: 49 people."""
+    return _signed_in(running, CROWD)
+
+
+def workers(running: server.Cluster) -> list[Someone]:
+    """Nine of the staff, and somebody of each of 191 companies, signed in."""
+    return _signed_in(running, WORKERS)
+
+
+def _signed_in(running: server.Cluster, people: list[tuple[str, str | None]]) -> list[Someone]:
     with psycopg.connect(running.admin() or '', autocommit=True) as db:
-        return [_sign_in(db, login, login, slug) for login, slug in CROWD]
+        return [_sign_in(db, login, login, slug) for login, slug in people]
 
 
 def _hash() -> str:

@@ -97,6 +97,7 @@ async def test_a_canned_reply_goes_where_the_cursor_is(page_as: PageAs, cast: Ca
     for _sign in 'Before. ':
         await field.press('ArrowRight')
     await tess.get_by_role('button', name='Insert a reply').click()
+    await expect(tess.get_by_role('searchbox', name='Search replies')).to_be_focused()
     await tess.keyboard.type('rest')
     await tess.keyboard.press('Enter')
     await expect(field).to_have_value(re.compile(r'^Before\. Hello Ugo, please restart it\. .*After\.$'))
