@@ -1,6 +1,7 @@
 """A million tickets on a server of their own, in `bench/.data`: made once, and anew when the migrations have changed."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,7 +78,7 @@ def workers(running: server.Cluster) -> list[Someone]:
     return _signed_in(running, WORKERS)
 
 
-def _signed_in(running: server.Cluster, people: list[tuple[str, str | None]]) -> list[Someone]:
+def _signed_in(running: server.Cluster, people: Sequence[tuple[str, str | None]]) -> list[Someone]:
     with psycopg.connect(running.admin() or '', autocommit=True) as db:
         return [_sign_in(db, login, login, slug) for login, slug in people]
 
