@@ -97,9 +97,9 @@ class Island(Element, component='static/js/island.js'):
         return self._shown_as
 
     def set(self, html: Markup) -> None:
-        """Morph to this. Nothing is sent when nothing changes."""
+        """Morph to this. Nothing is sent when nothing changes, or when the screen was left meanwhile."""
         content = _markup(html).encode()
-        if content == self._content:
+        if content == self._content or self.is_deleted:
             return
         self._content = content
         self._props['html'] = str(html)
@@ -107,6 +107,8 @@ class Island(Element, component='static/js/island.js'):
 
     def add(self, html: Markup, piece: Markup) -> None:
         """Shows `html`: what it shows already, with `piece` at the end of the element that carries `data-grows`. Sends the piece."""
+        if self.is_deleted:
+            return
         self._content = _markup(html).encode()
         self._props.pop('html', None)
         self.run_method('add', str(_markup(piece)))
