@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from portal import tenants, visit
 from portal.db import engine, roles, server
 from portal.db.cast import SECRET, Cast, Member
+from portal.domain.base import NotFound
 from portal.domain.notifications import bell, mark_seen
 from portal.domain.tickets import Where, exporting, open_ticket
 from portal.domain.tickets.exporting import Export, cancel_export, export_tickets, exports, part
@@ -333,3 +334,24 @@ async def test_from_the_list_to_the_file(visitor: Any, cast: Cast) -> None:
     link = re.search(r'href="(/client-portal/acme/exports/[0-9a-f-]+/file)"', shown.html)
     assert link
     assert cast.printer.label in (await here.get(link[1])).html
+
+
+async def test_nobody_fills_the_database_by_asking_again(visit_as: VisitAs, cast: Cast) -> None:
+    """The oldest go, with their bytes; other people's stay."""
+    bea = await visit_as(cast.bea)
+    async with bea.work() as db:
+        before = len(await exports(db))
+    ugo = await visit_as(cast.ugo)
+    first = None
+    for _n in range(exporting.MOST_KEPT + 2):
+        async with ugo.work() as db:
+            made = await export_tickets(db, ugo.by, ALL, 'csv')
+            first = first or made.id
+    assert first
+    async with ugo.work() as db:
+        assert len(await exports(db)) == exporting.MOST_KEPT
+        assert await part(db, first, 0) is None
+        with pytest.raises(NotFound):
+            await exporting.finished(db, first)
+    async with bea.work() as db:
+        assert len(await exports(db)) == before

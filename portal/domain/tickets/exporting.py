@@ -26,7 +26,7 @@ from portal.i18n import _
 AT_ONCE = 1000  # rows; more are the work of a job
 PART = 256 * 1024  # bytes
 KEPT = timedelta(days=7)
-SHOWN = 50
+SHOWN = MOST_KEPT = 20  # of one person; the oldest go first
 WHERE: TypeAdapter[Where] = TypeAdapter(Where)
 
 
@@ -91,6 +91,7 @@ async def export_tickets(db: AsyncSession, by: Principal, where: Where, format: 
         tenant_id=by.tenant.id, company_id=by.company.id if by.company else None, user_id=by.user_id, format=format,
         wanted=WHERE.dump_python(where, mode='json'), language=by.voice.language, timezone=by.voice.timezone,
     )  # fmt: skip
+    await _make_room(db)
     db.add(export)
     await db.flush()
     page = await listing(db, where, most=AT_ONCE)
@@ -103,6 +104,16 @@ async def export_tickets(db: AsyncSession, by: Principal, where: Where, format: 
         await keep(db, export, file, len(page.rows))
     export.seen_at = now()  # it is on their screen
     return export
+
+
+async def _make_room(db: AsyncSession) -> None:
+    """Nobody fills the database by asking again and again: what is over goes, and one more may come."""
+    mine = select(Export.id).where(col(Export.expires_at) > now()).order_by(col(Export.id).desc()).offset(MOST_KEPT - 1)
+    over = list(await db.exec(mine))
+    await db.exec(delete(ExportPart).where(col(ExportPart.export_id).in_(over)))
+    unfinished = col(Export.state).in_(('waiting', 'running'))
+    await db.exec(update(Export).where(col(Export.id).in_(over), unfinished).values(state='cancelled'))
+    await db.exec(update(Export).where(col(Export.id).in_(over)).values(expires_at=now()))
 
 
 async def write(
