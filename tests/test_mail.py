@@ -553,7 +553,9 @@ async def test_after_many_tries_it_is_given_up_and_says_why(
 ) -> None:
     post.close()
     await does(cast.tess, reply, 'Which colour?')
-    outbox.ask("update jobs.procrastinate_jobs set attempts = %s where task_name = 'send_letter'", TRIES - 1)
+    async with working():
+        await until(lambda: outbox.letters('reply', cast.ugo)[0][1])
+    outbox.ask("update jobs.procrastinate_jobs set attempts = %s, scheduled_at = null where task_name = 'send_letter'", TRIES - 1)
     async with working():
         await outbox.quiet()
     assert outbox.letters('reply', cast.ugo) == [('failed', 'SMTPConnectError', None, None)]

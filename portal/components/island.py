@@ -105,13 +105,14 @@ class Island(Element, component='static/js/island.js'):
         self._props['html'] = str(html)
         self.update()
 
-    def add(self, html: Markup, piece: Markup) -> None:
-        """Shows `html`: what it shows already, with `piece` at the end of the element that carries `data-grows`. Sends the piece."""
+    def add(self, html: Markup, piece: Markup, follows: Mapping[str, str] | None = None) -> None:
+        """Shows `html`: what it shows already, with `piece` at the end of the element that carries `data-grows`. Sends the piece,
+        and values for the hidden fields of the page's composer, which may stand in another island."""
         if self.is_deleted:
             return
         self._content = _markup(html).encode()
         self._props.pop('html', None)
-        self.run_method('add', str(_markup(piece)))
+        self.run_method('add', str(_markup(piece)), dict(follows or {}))
 
     def adopt(self) -> None:
         """The page already carries the content (see `static_html`): do not send it a second time."""

@@ -33,6 +33,7 @@ def _environment(*loaders: BaseLoader) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     words = ('_', '_n', '_p', '_m', '_mn', 'when', 'exact', 'said_at', 'day', 'long_day', 'clock', 'number', 'capped')
     environment.globals.update({word: getattr(i18n, word) for word in words})

@@ -1,7 +1,7 @@
 """The outbox: letters promised in a transaction, written and sent by a job afterwards."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -11,6 +11,10 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
+
+#: What is said of a letter when it is promised; the same of many letters in one statement.
+_SAID = ('id', 'kind', 'to_user_id', 'to_address', 'actor_id', 'company_id', 'ticket_id', 'comment_id')
+AT_ONCE = 50  # letters of one job
 
 
 class LetterState(StrEnum):
@@ -61,22 +65,28 @@ class Letter(SQLModel, table=True):
 
 
 async def promise(db: AsyncSession, letters: Sequence[Letter]) -> None:
-    """In this transaction; sent after it, or never if it is rolled back."""
-    db.add_all(letters)
+    """In this transaction; sent after it, or never if it is rolled back. Many letters are few statements and few jobs."""
+    if not letters:
+        return None
     await db.flush()
-    await _later(db, 'send_letter', [{'letter': str(letter.id)} for letter in letters])
-
-
-async def later(db: AsyncSession, task: str, **arguments: str) -> None:
-    """Promise a job in this transaction. Its tenant is written by the database, not by us."""
-    await _later(db, task, [arguments])
-
-
-async def _later(db: AsyncSession, task: str, each: Sequence[Mapping[str, str]]) -> None:
     connection = await db.connection()
     await connection.exec_driver_sql(
-        'select app.later(%s, job) from jsonb_array_elements(%s::jsonb) job', (task, json.dumps([dict(one) for one in each]))
+        f"""insert into mail_outbox ({', '.join(_SAID)}, state, created_at)
+            select {', '.join(_SAID)}, 'waiting', now() from jsonb_populate_recordset(null::mail_outbox, %s::jsonb)""",  # noqa: S608
+        (json.dumps([letter.model_dump(mode='json', include=set(_SAID)) for letter in letters]),),
     )
+    ids = [str(letter.id) for letter in letters]
+    if len(ids) == 1:
+        return await later(db, 'send_letter', letter=ids[0])
+    for n in range(0, len(ids), AT_ONCE):
+        await later(db, 'send_letters', letters=ids[n : n + AT_ONCE])
+    return None
+
+
+async def later(db: AsyncSession, task: str, **arguments: str | list[str]) -> None:
+    """Promise a job in this transaction. Its tenant is written by the database, not by us."""
+    connection = await db.connection()
+    await connection.exec_driver_sql('select app.later(%s, %s::jsonb)', (task, json.dumps(arguments)))
 
 
 async def letters(db: AsyncSession, *, before: UUID | None = None, most: int = 50) -> list[Letter]:

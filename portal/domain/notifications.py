@@ -1,9 +1,10 @@
 """What waits under a person's bell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, Select, bindparam, literal_column, text, update
@@ -13,6 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Permission, Principal, verb
 from portal.domain.base import TENANT, Moment, now, uuid7
+
+if TYPE_CHECKING:
+    from portal.domain.tickets.model import Ticket
 
 SHOWN = 12
 
@@ -38,6 +42,17 @@ class Notification(SQLModel, table=True):
     kind: str  # new_ticket, reply, status, note
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
     seen_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+async def put_under_bells(db: AsyncSession, by: Principal, people: Sequence[UUID], kind: str, ticket: 'Ticket') -> None:
+    """A line for each of them, in one statement."""
+    await db.flush()
+    connection = await db.connection()
+    await connection.exec_driver_sql(
+        """insert into notification (id, user_id, company_id, ticket_id, actor_id, kind, created_at)
+           select line, person, %s, %s, %s, %s, now() from unnest(%s::uuid[], %s::uuid[]) told (line, person)""",
+        (ticket.company_id, ticket.id, by.user_id, kind, [uuid7() for _person in people], list(people)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

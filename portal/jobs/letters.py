@@ -1,5 +1,6 @@
 """Letters are written in the recipient's language and sent, with retries; or kept for staff to read while no server is set."""
 
+import asyncio
 import logging
 from uuid import UUID
 
@@ -10,30 +11,54 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal import links
 from portal.domain.base import now
-from portal.domain.mail import Letter, LetterState, promise
+from portal.domain.mail import Letter, LetterState, later, promise
 from portal.domain.people import MAIL_EVENTS, Company, Tenant, User, members
 from portal.domain.tickets import Comment, Ticket
 from portal.domain.tickets.conversation import who_can_see
 from portal.i18n import Voice, known_language, known_timezone, speaking
 from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
-from portal.mail.sending import NotSent, Refused, envelope, send
+from portal.mail.sending import NotSent, Refused, Unreachable, envelope, send
 from portal.mail.writing import Facts, write
 from portal.markdown import to_html
 from portal.settings import Settings
 
 log = logging.getLogger('portal.mail')
+FEW, PAGES_FIRST = 3, 1.0  # seconds: pages that show the event have their news first, and this process may be serving them
 TRIES = 14  # after 2, 4, 8 … seconds: the last some hours later
 
 
 @queue.task(name='send_letter', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=TRIES, exponential_wait=2))
 async def send_letter(context: procrastinate.JobContext, letter: str, tenant: str) -> None:
     """Once: whoever comes second finds it sent. The row is locked while the server is spoken to."""
+    if e := await _try(context, letter, last=context.job.attempts + 1 >= TRIES):
+        raise e
+
+
+@queue.task(name='send_letters', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=TRIES, exponential_wait=2))
+async def send_letters(context: procrastinate.JobContext, letters: list[str], tenant: str) -> None:
+    """What many people are told of one event, one after the other. A letter that fails is tried again by itself, and when the
+    server cannot be reached, so are all that are left."""
+    if len(letters) > FEW:
+        await asyncio.sleep(PAGES_FIRST)
+    for n, letter in enumerate(letters):
+        e = await _try(context, letter)
+        again = letters[n:] if isinstance(e, Unreachable) else [letter] if e else []
+        if again:
+            async with work(context) as db:
+                for each in again:
+                    await later(db, 'send_letter', letter=each)
+        if isinstance(e, Unreachable):
+            break
+
+
+async def _try(context: procrastinate.JobContext, letter: str, *, last: bool = False) -> Exception | None:
+    """What it failed of, if it is to be tried again."""
     try:
         async with work(context) as db:
             await _deliver(db, UUID(letter), jobs.surroundings.settings)
     except Exception as e:
-        last = isinstance(e, Refused) or context.job.attempts + 1 >= TRIES
+        last = last or isinstance(e, Refused)
         async with work(context) as db:
             row = await db.get_one(Letter, UUID(letter))
             row.error = (e.said if isinstance(e, NotSent) else type(e).__name__)[:200]
@@ -41,8 +66,8 @@ async def send_letter(context: procrastinate.JobContext, letter: str, tenant: st
                 row.state = LetterState.FAILED
         known = isinstance(e, NotSent)
         log.warning('letter %s: %s%s', letter, e if known else type(e).__name__, ', given up' if last else '', exc_info=not known)
-        if not last:
-            raise
+        return None if last else e
+    return None
 
 
 async def _deliver(db: AsyncSession, letter_id: UUID, settings: Settings) -> None:

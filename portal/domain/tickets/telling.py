@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import BUILT_IN, Permission, Principal, UserType
 from portal.domain.mail import Letter, promise
-from portal.domain.notifications import Notification
+from portal.domain.notifications import put_under_bells
 from portal.domain.people import User
 from portal.domain.tickets.model import Participant, Ticket
 
@@ -27,10 +27,7 @@ async def tell(
     people = await _concerned(db, ticket, clients=clients)
     people.discard(by.user_id)
     known = list(await db.exec(select(User).where(col(User.id).in_(people), col(User.disabled_at).is_(None))))
-    db.add_all(
-        Notification(user_id=u.id, company_id=ticket.company_id, ticket_id=ticket.id, kind=kind, actor_id=by.user_id)
-        for u in known
-    )
+    await put_under_bells(db, by, [user.id for user in known], kind, ticket)
     if by_mail:
         await promise(db, [
             Letter(kind=kind, to_user_id=u.id, actor_id=by.user_id, company_id=ticket.company_id, ticket_id=ticket.id,

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -50,6 +51,19 @@ class Reading:
     staff: list[User] = field(default_factory=list[User])  # for staff
     due: date | None = None  # for staff
     _said: dict[tuple[Voice, bool], Markup] = field(default_factory=dict[tuple[Voice, bool], Markup])
+
+    @cached_property
+    def rest(self) -> Any:
+        """All that is shown beside what was said: the same as before, it need not be shown anew."""
+        talk, names = (
+            self.talk,
+            [[(user.id, user.name) for user in some] for some in (*self.sight.values(), self.colleagues, self.staff)],
+        )
+        return (
+            talk.ticket.model_dump(exclude={'last_comment_id', 'changed_at'}), (talk.company.name, talk.company.slug), talk.participants,
+            [file.id for file in talk.files], {id_: (user.name, user.user_type) for id_, user in talk.people.items()},
+            talk.follows, [(each.id, each.name, each.archived_at) for each in talk.categories], names, self.due,
+        )  # fmt: skip
 
     def said(self, page: 'TicketPage') -> Markup:
         """The conversation as this page shows it."""

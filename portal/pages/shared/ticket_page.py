@@ -141,8 +141,8 @@ class TicketPage:
 
     async def _woken(self) -> None:
         """Something has changed: read once for all pages that show this, and shown to those who may see it still. First what was
-        said, to everybody, then the rest."""
-        subject = self.talk.ticket.subject
+        said, to everybody, then the rest, if it is any different."""
+        before = self.reading
         try:
             reading, seers = await together((self._room, self.most), self._read_for_all)
         except (NotFound, SignedOut):  # of whoever read first
@@ -150,10 +150,12 @@ class TicketPage:
         if self.here.visit.token not in seers:
             return await self._again()
         self.reading = reading
-        self._show_said(reading.said(self))
+        added = self._show_said(reading.said(self))
+        if added and reading.rest == before.rest:
+            return None
         await asyncio.sleep(0)
         async with turn(patient=True):
-            if subject != self.talk.ticket.subject:
+            if before.talk.ticket.subject != self.talk.ticket.subject:
                 self._title()
             self._show_rest()
         return None
@@ -183,14 +185,20 @@ class TicketPage:
         self._show_said(self.reading.said(self))
         self._show_rest()
 
-    def _show_said(self, html: Markup) -> None:
-        """Mostly something was added at the end: then that alone is sent."""
+    def _show_said(self, html: Markup) -> bool:
+        """Mostly something was added at the end: then that alone is sent, and what the composer says was seen. Whether it was so."""
         before = self.said.content
         base, end = before[: before.rfind('</div>')], html.rfind('</div>')
         if len(html) > len(before) and html.startswith(base) and html[end:] == before[len(base) :]:
-            self.said.add(html, html[len(base) : end])
-        else:
-            self.said.set(html)
+            self.said.add(html, html[len(base) : end], {'seen': self._seen})
+            return True
+        self.said.set(html)
+        return False
+
+    @property
+    def _seen(self) -> str:
+        """The last comment known to whoever writes here: the last when they began."""
+        return str(self.began or self.talk.newest or '')
 
     def _show_rest(self) -> None:
         self.head.set(self._head())
@@ -221,7 +229,7 @@ class TicketPage:
             )
         return {
             'ticket': ticket, 'text': self.text, 'error': self.errors.get('text') or self.errors.get('files', ''), 'draft': self._draft(),
-            'seen': str(self.began or self.talk.newest or ''), 'sending': str(self.sending),
+            'seen': self._seen, 'sending': str(self.sending),
             'arrived': arrived, 'answered': answered, 'note_words': self.note_words,
         }  # fmt: skip
 

@@ -109,6 +109,7 @@ def _clock(found: Health) -> Line:
 def task_words(task: str) -> str:
     return {
         'send_letter': _('Send a letter'),
+        'send_letters': _('Send letters'),
         'reset_asked': _('Write a link for a new password'),
         'make_export': _('Export'),
         'run_import': _('Import'),

@@ -98,11 +98,13 @@ export default {
       this.$emit("act", { act: name, key: from.closest("[data-key]")?.dataset.key ?? null, values, number });
     },
     // ---------- called by the server ----------
-    add(piece) {
+    add(piece, follows) {
       const place = this.$el.querySelector("[data-grows]");
       const box = Object.assign(document.createElement("template"), { innerHTML: piece });
       for (const node of [...box.content.children])
         if (!place?.querySelector(`:scope > [data-key="${CSS.escape(node.dataset.key)}"]`)) place?.append(node);
+      for (const [name, value] of Object.entries(follows))
+        for (const field of document.querySelectorAll(`.composer input[type=hidden][name="${CSS.escape(name)}"]`)) field.value = value;
       this.shown = null;
     },
     // At the cursor of the composer; what is typed there stays.
