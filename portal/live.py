@@ -27,6 +27,7 @@ AT_ONCE = 3  # pages that read by themselves; fewer than a pool has connections
 _screens: dict[str, set['Subscription']] = defaultdict(set)
 _turns: dict[bool, asyncio.Semaphore] = {}
 _waiting: dict[Hashable, asyncio.Task[Any]] = {}
+_reading: dict[Hashable, asyncio.Task[Any]] = {}
 
 
 def turn(*, patient: bool = False) -> asyncio.Semaphore:
@@ -41,9 +42,14 @@ async def together(key: Hashable, read: Callable[[], Awaitable[T]], *, patient: 
     if key not in _waiting:
 
         async def one() -> T:
+            if before := _reading.get(key):
+                await asyncio.wait([before])  # who asks meanwhile is one more for this reading
             async with turn(patient=patient):
-                del _waiting[key]
-                return await read()
+                _reading[key] = _waiting.pop(key)
+                try:
+                    return await read()
+                finally:
+                    del _reading[key]
 
         _waiting[key] = asyncio.create_task(one(), name='reading together')
     return await asyncio.shield(_waiting[key])

@@ -201,9 +201,9 @@ async def test_a_long_one_is_made_by_a_job_and_the_bell_tells(
     found = await lines(ada, export.id)
     assert numbers(found) == {cast.printer.label, cast.payroll.label, cast.calendar.label, cast.certificate.label}
     async with ada.work() as db:
-        assert [line.kind for line in (await bell(db, ada.by)).lines if line.kind.startswith('export')] == ['export-ready']
+        assert [line.kind for line in await bell(db, ada.by) if line.kind.startswith('export')] == ['export-ready']
         await mark_seen(db, ada.by)
-        assert not [line for line in (await bell(db, ada.by)).lines if line.kind.startswith('export')]
+        assert not [line for line in await bell(db, ada.by) if line.kind.startswith('export')]
 
 
 @pytest.mark.usefixtures('long')

@@ -86,12 +86,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """`read_act` is the island's action that marks all as read."""
+    """`notices` is None while they were not asked for: then `open_act`, sent when the panel opens, asks. `read_act` is the island's
+    action that marks all as read."""
 
     unread: int = 0
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[Notice, ...] | None = ()
     all_href: str = ''
     read_act: str = 'notices-read'
+    open_act: str = ''
 
 
 @dataclass(frozen=True, slots=True)

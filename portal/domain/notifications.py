@@ -68,23 +68,23 @@ class Told:
     seen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bell:
-    unseen: int  # exact up to 100
-    lines: list[Told]
-
-
-async def bell(db: AsyncSession, by: Principal) -> Bell:
-    """Only of tickets the person can still see (the join goes through row security)."""
+async def unseen(db: AsyncSession, by: Principal) -> int:
+    """How many lines are new, exact up to 100. Only of tickets the person can still see (the join goes through row security)."""
     from portal.domain.tickets.exporting import fresh
 
-    lines, unseen = _statements()
-    shown = [Told(*row[:6], seen=row[6] is not None) for row in await cast(Any, db).exec(lines, params={'me': by.user_id})]
-    new = len((await cast(Any, db).exec(unseen, params={'me': by.user_id})).all())
+    new = (await cast(Any, db).exec(_statements()[1], params={'me': by.user_id})).all()
+    return len(new) + len(await fresh(db))
+
+
+async def bell(db: AsyncSession, by: Principal) -> list[Told]:
+    """The newest lines, of what the person can still see."""
+    from portal.domain.tickets.exporting import fresh
+
+    rows = await cast(Any, db).exec(_statements()[0], params={'me': by.user_id})
     files = [
         Told(f'export-{e.state}', e.done, e.filename, '', '', e.ready_at or e.created_at, seen=False) for e in await fresh(db)
     ]
-    return Bell(new + len(files), files + shown)
+    return files + [Told(*row[:6], seen=row[6] is not None) for row in rows]
 
 
 @cache

@@ -75,7 +75,8 @@ class Page:
         self.current: str | None = None
         self.primary: Primary | None = self._usual_primary()
         self.numbers: dict[str, int] = {}
-        self.bell = notifications.Bell(0, [])
+        self.unseen = 0
+        self.told: list[notifications.Told] | None = None  # under the bell, since it was opened here
         self.title = ''
         self.is_drawn = False  # the frame is drawn once, when the first screen has said what it wants of it
 
@@ -83,7 +84,7 @@ class Page:
         request = self.client.request
         self._head()
         try:
-            self.numbers, self.bell = await self._read()
+            self.numbers, self.unseen, self.told = await self._read()
         except SignedOut:
             await leave(self.client, over(self.client))
             return
@@ -121,21 +122,25 @@ class Page:
             f'<script src="{assets.url("app.js")}" defer></script>' + (f'<style>{accent}</style>' if accent else '')
         )
 
-    async def _read(self) -> tuple[dict[str, int], notifications.Bell]:
+    async def _read(self) -> tuple[dict[str, int], int, list[notifications.Told] | None]:
+        by = self.visit.by
         async with self.visit.work() as db:
-            return await self.spec.counts(db, self.visit), await notifications.bell(db, self.visit.by)
+            told = None if self.told is None else await notifications.bell(db, by)
+            return await self.spec.counts(db, self.visit), await notifications.unseen(db, by), told
 
     async def _woken(self) -> None:
-        before = self.numbers, self.bell
+        before = self.numbers, self.unseen, self.told
         company = self.visit.by.company
         try:
-            self.numbers, self.bell = await together((self.visit.token, company and company.id), self._read, patient=True)
+            key = (self.visit.token, company and company.id, self.told is None)
+            self.numbers, self.unseen, told = await together(key, self._read, patient=True)
         except SignedOut:
             return await leave(self.client, over(self.client))
         except Exception as e:
             reference(e, '/frame')
             return None
-        if (self.numbers, self.bell) != before:
+        self.told = self.told if told is None else told  # it may have been opened while this was read
+        if (self.numbers, self.unseen, self.told) != before:
             self._refresh()
 
     def _moved(self, screen: Screen | None) -> None:
@@ -169,6 +174,13 @@ class Page:
             await here.carefully(here.on_primary, act)
         elif act.name == 'notices-read' and here:
             await here.carefully(self._notices_read, act)
+        elif act.name == 'notices' and here:
+            await here.carefully(self._notices, act)
+
+    async def _notices(self, _act: Act) -> None:
+        async with self.visit.work() as db:
+            self.told = await notifications.bell(db, self.visit.by)
+        self._refresh()
 
     async def _notices_read(self, _act: Act) -> None:
         async with self.visit.work() as db:
@@ -202,7 +214,7 @@ class Page:
             person=Person(by.name, role_label(by.role), (MenuItem(_('Profile and notifications'), href=f'{root}/settings', icon='settings-2'),)),
             search_action=f'{root}/tickets', sign_out_action='/auth/signout', theme_action='/me/theme', language_action='/me/language',
             call=Call(by.tenant.phone, by.tenant.phone_hours or '') if by.tenant.phone and not by.is_staff else None,
-            bell=frame.Bell(self.bell.unseen, tuple(self._notice(told) for told in self.bell.lines)),
+            bell=frame.Bell(self.unseen, None if self.told is None else tuple(map(self._notice, self.told)), open_act='notices'),
             primary=self.primary, theme=look, language=by.voice.language, bottom=self.spec.bottom,
         )  # fmt: skip
 

@@ -4,6 +4,7 @@
 //   data-key="…"           on it or around it: what the act is about
 //   data-v-<name>="…"      a value that travels with a click
 //   data-with-form         the click, or the change, takes the values of its form along
+//   data-opened="name"     on a popover: that it was opened becomes the act `name`
 //   data-on="name"         what is typed or chosen becomes the act `name`; on a form: with all its values
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
@@ -41,6 +42,8 @@ export default {
       ["input", this.typed],
       ["change", this.changed],
     ]) this.$el.addEventListener(type, listener);
+    this.$el.addEventListener("toggle", this.opened, true); // it does not bubble
+    for (const on of this.$el.querySelectorAll("[data-opened]:popover-open")) this.act(on.dataset.opened, on, {});
     restoreDrafts(this.$el);
   },
   updated() {
@@ -72,6 +75,9 @@ export default {
       this.cancel(form);
       this.lastForm = form;
       this.act(form.dataset.act, form, formValues(form, event.submitter), event.submitter ?? submitButton(form), form);
+    },
+    opened(event) {
+      if (event.newState === "open" && event.target.dataset.opened) this.act(event.target.dataset.opened, event.target, {});
     },
     typed(event) {
       if (event.target.matches(TEXT)) this.noticed(event.target, 300);
