@@ -14,7 +14,7 @@ from portal.domain.base import now
 from portal.domain.mail import Letter, LetterState, later, promise
 from portal.domain.people import MAIL_EVENTS, Company, Tenant, User, members
 from portal.domain.tickets import Comment, Ticket
-from portal.domain.tickets.conversation import who_can_see
+from portal.domain.tickets.conversation import can_see
 from portal.i18n import Voice, known_language, known_timezone, speaking
 from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
@@ -128,7 +128,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
 
 async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:
     """Asked when the letter is sent: between promise and sending somebody may have left the company."""
-    return to.user_type == 'internal' or to.id in {person.id for person in await who_can_see(db, ticket)}
+    return to.user_type == 'internal' or await can_see(db, ticket, to.id)
 
 
 async def _link(

@@ -40,7 +40,8 @@ from portal.domain.tickets import (
     take,
     ticket_by_number,
 )
-from portal.domain.tickets.conversation import who_can_see
+from portal.domain.tickets.conversation import sight
+from portal.domain.tickets.model import Visibility
 from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -127,8 +128,10 @@ async def test_who_takes_whom_out_and_who_leaves(visit_as: VisitAs, cast: Cast) 
     mel = await visit_as(cast.mel_acme)  # a ClientAdmin who sees the ticket
     await do(mel, cast.printer.number, remove_participant, cast.ada.user_id)
     async with ugo.work() as db:
-        seeing = await who_can_see(db, await ticket_by_number(db, cast.printer.number))
-    assert cast.ada.user_id in {user.id for user in seeing}  # she reaches all of the company's, also out of copy
+        seeing = await sight(db, await ticket_by_number(db, cast.printer.number))
+    assert cast.ada.user_id in {
+        user.id for user in seeing[Visibility.COMPANY]
+    }  # she reaches all of the company's, also out of copy
 
 
 FORGED = {

@@ -34,7 +34,8 @@ from portal.domain.tickets import (
     take,
     ticket_by_number,
 )  # fmt: skip
-from portal.domain.tickets.conversation import who_can_see
+from portal.domain.tickets.conversation import can_see, sight
+from portal.domain.tickets.model import Visibility
 from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.visit import Visit
 
@@ -155,7 +156,8 @@ async def test_private_is_for_the_people_in_it(visit_as: VisitAs, cast: Cast) ->
     ugo, ada = await visit_as(cast.ugo), await visit_as(cast.ada)
     ticket = await opened(ugo, cast.acme, visibility='private')
     async with ugo.work() as db:
-        assert [u.id for u in await who_can_see(db, await ticket_by_number(db, ticket.number))] == [cast.ugo.user_id]
+        seeing = await sight(db, await ticket_by_number(db, ticket.number))
+        assert [user.id for user in seeing[Visibility.PRIVATE]] == [cast.ugo.user_id]
     async with ada.work() as db:
         with pytest.raises(NotFound):
             await ticket_by_number(db, ticket.number)
@@ -166,18 +168,20 @@ async def test_private_is_for_the_people_in_it(visit_as: VisitAs, cast: Cast) ->
 
 
 async def test_who_can_see_is_who_can_read(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
-    """The list of names on screen, and what the database lets each of them read, agree."""
-    people = [cast.ada, cast.ugo, cast.bill, cast.mel_acme]
+    """The list of names on screen, what is asked before a letter goes, and what the database lets each of them read, agree."""
+    people = [cast.ada, cast.ugo, cast.bill, cast.mel_acme, cast.bea]
     for ticket in (cast.printer, cast.payroll, cast.salary, cast.calendar, cast.certificate):
         tess = await visit_as(cast.tess)
         async with tess.work() as db:
-            said = {u.id for u in await who_can_see(db, await ticket_by_number(db, ticket.number))}
+            found = await ticket_by_number(db, ticket.number)
+            said = {user.id for user in (await sight(db, found))[found.visibility]}
+            asked = {person.user_id for person in people if await can_see(db, found, person.user_id)}
         reads = set()
         for person in people:
             async with (await visit_as(person)).work() as db:
                 if await db.get(Ticket, ticket.id):
                     reads.add(person.user_id)
-        assert reads == said, ticket
+        assert reads == said == asked, ticket
 
 
 async def test_close_and_reopen(visit_as: VisitAs, cast: Cast) -> None:

@@ -100,27 +100,35 @@ async def conversation(db: AsyncSession, number: int, most: int = MOST) -> Conve
     )  # fmt: skip
 
 
-async def who_can_see(db: AsyncSession, ticket: Ticket) -> list[User]:
-    """The clients who can see a ticket now, by name. Staff of the MSP can see every ticket."""
-    return (await sight(db, ticket))[ticket.visibility]
+async def can_see(db: AsyncSession, ticket: Ticket, client: UUID) -> bool:
+    """Whether this client can see it now: the rule of `sight` for one person."""
+    mine = select(Membership, Role).join(Role, col(Role.id) == Membership.role_id, isouter=True)
+    own = Membership.company_id == ticket.company_id, Membership.user_id == client, col(Membership.ended_at).is_(None)
+    found = (await db.exec(mine.where(*own))).first()
+    if found is None:
+        return False
+    member, role = found
+    if ticket.visibility is Visibility.COMPANY and _reaches(member, role.permissions if role else None):
+        return True
+    copied = select(Participant.user_id).where(Participant.ticket_id == ticket.id, Participant.user_id == client)
+    return ticket.requester_id == client or (await db.exec(copied)).first() is not None
+
+
+def _reaches(member: Membership, permissions: list[str] | None) -> bool:
+    """Whether their role shows them every ticket of the company that is not private."""
+    return Permission.TICKETS_SEE_COMPANY in permissions_of(member.role or '', permissions)
 
 
 async def sight(db: AsyncSession, ticket: Ticket) -> dict[Visibility, list[User]]:
-    """The clients who would see a ticket with either visibility: requester and people in copy, and for a company's ticket
-    those whose role reaches all of them."""
+    """The clients who would see a ticket with either visibility, by name: requester and people in copy, and for a company's
+    ticket those whose role reaches all of them. Staff of the MSP can see every ticket."""
     members = list(
         await db.exec(select(Membership).where(Membership.company_id == ticket.company_id, col(Membership.ended_at).is_(None)))
     )
     own = {role.id: role.permissions for role in await db.exec(select(Role).where(Role.user_type == UserType.CLIENT.value))}
     named = {ticket.requester_id, *await db.exec(select(Participant.user_id).where(Participant.ticket_id == ticket.id))}
-
-    def reaches(member: Membership) -> bool:
-        return Permission.TICKETS_SEE_COMPANY in permissions_of(
-            member.role or '', own.get(member.role_id) if member.role_id else None
-        )
-
     private = {m.user_id for m in members if m.user_id in named}
-    company = private | {m.user_id for m in members if reaches(m)}
+    company = private | {m.user_id for m in members if _reaches(m, own.get(m.role_id) if m.role_id else None)}
     found = select(User).where(col(User.id).in_(company), col(User.disabled_at).is_(None)).order_by(User.name)
     people = list(await db.exec(found))
     return {Visibility.COMPANY: people, Visibility.PRIVATE: [user for user in people if user.id in private]}

@@ -42,28 +42,11 @@ def sessions(room: Hashable) -> set[bytes]:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is the same for everyone who sees a ticket from one side."""
+class Spoken:
+    """What was said: read first, shown first, the same for everyone who sees a ticket from one side."""
 
     talk: Conversation
-    sight: dict[Visibility, list[User]]
-    colleagues: list[User]
-    staff: list[User] = field(default_factory=list[User])  # for staff
-    due: date | None = None  # for staff
     _said: dict[tuple[Voice, bool], Markup] = field(default_factory=dict[tuple[Voice, bool], Markup])
-
-    @cached_property
-    def rest(self) -> Any:
-        """All that is shown beside what was said: the same as before, it need not be shown anew."""
-        talk, names = (
-            self.talk,
-            [[(user.id, user.name) for user in some] for some in (*self.sight.values(), self.colleagues, self.staff)],
-        )
-        return (
-            talk.ticket.model_dump(exclude={'last_comment_id', 'changed_at'}), (talk.company.name, talk.company.slug), talk.participants,
-            [file.id for file in talk.files], {id_: (user.name, user.user_type) for id_, user in talk.people.items()},
-            talk.follows, [(each.id, each.name, each.archived_at) for each in talk.categories], names, self.due,
-        )  # fmt: skip
 
     def said(self, page: 'TicketPage') -> Markup:
         """The conversation as this page shows it."""
@@ -71,3 +54,27 @@ class Reading:
         if key not in self._said:
             self._said[key] = page.render_said()
         return self._said[key]
+
+    @cached_property
+    def about(self) -> Any:
+        """What of it is shown around the conversation: the same as before, nothing there need be shown anew."""
+        talk = self.talk
+        return (
+            talk.ticket.model_dump(exclude={'last_comment_id', 'changed_at'}), (talk.company.name, talk.company.slug), talk.participants,
+            [file.id for file in talk.files], {id_: (user.name, user.user_type) for id_, user in talk.people.items()},
+            talk.follows, [(each.id, each.name, each.archived_at) for each in talk.categories],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Around:
+    """What else stands around it, the same for everyone on that side."""
+
+    sight: dict[Visibility, list[User]]
+    colleagues: list[User]
+    staff: list[User] = field(default_factory=list[User])  # for staff
+    due: date | None = None  # for staff
+
+    @cached_property
+    def about(self) -> Any:
+        return self.due, [[(user.id, user.name) for user in some] for some in (*self.sight.values(), self.colleagues, self.staff)]

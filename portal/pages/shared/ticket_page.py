@@ -1,6 +1,5 @@
 """One ticket on an open page: what both sides do on it. Each side adds what is its own."""
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -41,7 +40,7 @@ from portal.i18n import _, _m, when
 from portal.live import together, turn
 from portal.pages.screens import Here
 from portal.pages.shared.files import shown
-from portal.pages.shared.rooms import Reading, Seat, sessions
+from portal.pages.shared.rooms import Around, Seat, Spoken, sessions
 from portal.pages.shared.tickets import (
     Happened,
     comment_of,
@@ -89,7 +88,7 @@ class TicketPage:
         self.head = self.here.island(self._head(), self._act)
         with ui.element('div').classes('split'):
             with ui.element('div'):
-                self.said = self.here.island(self.reading.said(self), self._act)
+                self.said = self.here.island(self.spoken.said(self), self._act)
                 self._beside_composer()
                 self.composer = self.here.island(self._composer(), self._act)
             self.aside = self.here.island(self._aside(), self._act, tag='aside', classes='aside')
@@ -113,25 +112,24 @@ class TicketPage:
             await self._read_in(db)
 
     async def _read_in(self, db: AsyncSession) -> None:
-        self.reading = await self._reading(db)
+        self.spoken = Spoken(await conversation(db, self.number, self.most))
+        self.around = await self._around(db, self.talk.ticket)
         await notifications.mark_seen(db, self.by, self.talk.ticket.id)
 
-    async def _reading(self, db: AsyncSession) -> Reading:
-        """What is the same for everyone who sees the ticket from this side."""
-        talk = await conversation(db, self.number, self.most)
-        return Reading(talk, await sight(db, talk.ticket), await members(db, talk.ticket.company_id))
+    async def _around(self, db: AsyncSession, ticket: Ticket) -> Around:
+        return Around(await sight(db, ticket), await members(db, ticket.company_id))
 
     @property
     def talk(self) -> Conversation:
-        return self.reading.talk
+        return self.spoken.talk
 
     @property
     def sight(self) -> dict[Visibility, list[User]]:
-        return self.reading.sight
+        return self.around.sight
 
     @property
     def colleagues(self) -> list[User]:
-        return self.reading.colleagues
+        return self.around.colleagues
 
     @property
     def _room(self) -> Hashable:
@@ -142,28 +140,36 @@ class TicketPage:
     async def _woken(self) -> None:
         """Something has changed: read once for all pages that show this, and shown to those who may see it still. First what was
         said, to everybody, then the rest, if it is any different."""
-        before = self.reading
+        about, subject = (self.spoken.about, self.around.about), self.talk.ticket.subject
         try:
-            reading, seers = await together((self._room, self.most), self._read_for_all)
+            spoken, seers = await together((self._room, self.most), self._read_for_all)
+            if self.here.visit.token not in seers:
+                return await self._again()
+            self.spoken = spoken
+            added = self._show_said(spoken.said(self))
+            around, seers = await together((self._room, 'around'), self._read_around)
         except (NotFound, SignedOut):  # of whoever read first
             return await self._again()
         if self.here.visit.token not in seers:
             return await self._again()
-        self.reading = reading
-        added = self._show_said(reading.said(self))
-        if added and reading.rest == before.rest:
+        self.around = around
+        if added and (self.spoken.about, around.about) == about:
             return None
-        await asyncio.sleep(0)
         async with turn(patient=True):
-            if before.talk.ticket.subject != self.talk.ticket.subject:
+            if subject != self.talk.ticket.subject:
                 self._title()
             self._show_rest()
         return None
 
-    async def _read_for_all(self) -> tuple[Reading, set[bytes]]:
+    async def _read_for_all(self) -> tuple[Spoken, set[bytes]]:
         async with self.here.visit.work() as db:
-            reading = await self._reading(db)
-            return reading, await lookers(db, reading.talk.ticket.id, sessions(self._room))
+            talk = await conversation(db, self.number, self.most)
+            return Spoken(talk), await lookers(db, talk.ticket.id, sessions(self._room))
+
+    async def _read_around(self) -> tuple[Around, set[bytes]]:
+        async with self.here.visit.work() as db:
+            ticket = await ticket_by_number(db, self.number)
+            return await self._around(db, ticket), await lookers(db, ticket.id, sessions(self._room))
 
     @property
     def seeing(self) -> list[User]:
@@ -182,7 +188,7 @@ class TicketPage:
         return self._show()
 
     def _show(self) -> None:
-        self._show_said(self.reading.said(self))
+        self._show_said(self.spoken.said(self))
         self._show_rest()
 
     def _show_said(self, html: Markup) -> bool:
@@ -274,7 +280,7 @@ class TicketPage:
                     await self._again()
                 case 'show':
                     self.only_said = act.text('to') == 'said'
-                    self.said.set(self.reading.said(self))
+                    self.said.set(self.spoken.said(self))
                 case 'keep-editing':
                     self.arrived = []
                     self.composer.set(self._composer())

@@ -37,7 +37,7 @@ from portal.domain.tickets.working import AlreadyClosed, ClosedForGood
 from portal.i18n import LANGUAGES, _, day
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.files import chosen_files
-from portal.pages.shared.rooms import Reading
+from portal.pages.shared.rooms import Around
 from portal.pages.shared.ticket_page import TicketPage
 from portal.pages.shared.tickets import due_mark, facts_of, first_name, priority_options, turn_mark
 from portal.writing import writers
@@ -73,11 +73,10 @@ class StaffTicket(TicketPage):
 
     @property
     def staff(self) -> list[User]:
-        return self.reading.staff
+        return self.around.staff
 
-    async def _reading(self, db: AsyncSession) -> Reading:
-        reading = await super()._reading(db)
-        return replace(reading, staff=await staff(db), due=await due_of(db, reading.talk.ticket.id))
+    async def _around(self, db: AsyncSession, ticket: Ticket) -> Around:
+        return replace(await super()._around(db, ticket), staff=await staff(db), due=await due_of(db, ticket.id))
 
     async def _read_in(self, db: AsyncSession) -> None:
         await super()._read_in(db)
@@ -150,13 +149,13 @@ class StaffTicket(TicketPage):
             staff=[Option(str(user.id), user.name) for user in self.staff], priorities=priority_options(),
             statuses=[Option(s.value, status_words(s, 'staff', self.by.tenant.short_name)) for s in Status],
             categories=self._categories(), category=self.talk.category(ticket.category_id), assignee=self.talk.name(ticket.assignee_id),
-            due=self.reading.due.isoformat() if self.reading.due else '', due_mark=self._due_mark(),
+            due=self.around.due.isoformat() if self.around.due else '', due_mark=self._due_mark(),
             could_ask=[Option(str(p.id), p.name) for p in self.colleagues], requester=self.talk.name(ticket.requester_id),
         )  # fmt: skip
 
     def _due_mark(self) -> Any:
         return (
-            due_mark(self.reading.due, today(self.by.tenant), is_over=self.talk.ticket.status in OVER) if self.reading.due else ''
+            due_mark(self.around.due, today(self.by.tenant), is_over=self.talk.ticket.status in OVER) if self.around.due else ''
         )
 
     def _canned_lines(self) -> list[MenuItem]:
@@ -237,7 +236,7 @@ class StaffTicket(TicketPage):
         ticket = self.talk.ticket
         own = {
             'assignee': str(ticket.assignee_id or ''), 'status': ticket.status.value, 'priority': ticket.priority.value,
-            'category': str(ticket.category_id or ''), 'due': self.reading.due.isoformat() if self.reading.due else '', 'requester': str(ticket.requester_id),
+            'category': str(ticket.category_id or ''), 'due': self.around.due.isoformat() if self.around.due else '', 'requester': str(ticket.requester_id),
         }  # fmt: skip
         return own[field] if field in own else super()._real(field)
 
