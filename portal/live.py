@@ -9,8 +9,9 @@ clicks, and what several pages of one person need is read once (`together`).
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Hashable
+from itertools import count
 from typing import Any, TypeVar
 
 import psycopg
@@ -23,8 +24,11 @@ from portal.visit import unasked, visit_of
 log = logging.getLogger('portal.live')
 Wake = Callable[[], Awaitable[None]]
 T = TypeVar('T')
+REMEMBERED = 10_000  # topics: more than change while a page is built
 AT_ONCE = 3  # pages that read by themselves; fewer than a pool has connections
 _screens: dict[str, set['Subscription']] = defaultdict(set)
+_changes = count(1)
+_changed: OrderedDict[str, int] = OrderedDict()  # topic → which of all changes was its last, oldest first
 _turns: dict[bool, asyncio.Semaphore] = {}
 _waiting: dict[Hashable, asyncio.Task[Any]] = {}
 _reading: dict[Hashable, asyncio.Task[Any]] = {}
@@ -55,17 +59,27 @@ async def together(key: Hashable, read: Callable[[], Awaitable[T]], *, patient: 
     return await asyncio.shield(_waiting[key])
 
 
+def moment() -> int:
+    """Now, as `Subscription` counts it: take it before reading what is shown."""
+    return next(_changes)
+
+
 class Subscription:
     """Calls `wake` when something about a topic was committed, until it is closed. A burst becomes one reading.
 
+    What changed after the moment `since`, while the screen read and was built, wakes it at once.
     `pause`: seconds to wait for more before reading. `shares`: `wake` reads by `together`, which has its turn for all of them.
     """
 
-    def __init__(self, place: ui.element, wake: Wake, *topics: str, pause: float = 0, shares: bool = False) -> None:
+    def __init__(
+        self, place: ui.element, wake: Wake, *topics: str, since: int, pause: float = 0, shares: bool = False
+    ) -> None:  # fmt: skip
         self.place, self.wake, self.topics, self.due, self.again = place, wake, topics, False, False
         self.pause, self.shares = pause, shares
         for topic in topics:
             _screens[topic].add(self)
+        if any(_changed.get(topic, 0) > since for topic in topics):
+            self.ring()
 
     def ring(self) -> None:
         if self.due:
@@ -121,6 +135,10 @@ async def heard(topic: str) -> None:
 
 
 def _ring(topic: str) -> None:
+    _changed[topic] = next(_changes)
+    _changed.move_to_end(topic)
+    if len(_changed) > REMEMBERED:
+        _changed.popitem(last=False)
     for screen in list(_screens.get(topic, ())):
         screen.ring()
 

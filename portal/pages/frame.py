@@ -20,7 +20,7 @@ from portal.domain import notifications
 from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n, capped
-from portal.live import Subscription, together
+from portal.live import Subscription, moment, together
 from portal.logs import reference
 from portal.pages.palette import Palette
 from portal.pages.screens import Screen, Screens
@@ -83,6 +83,7 @@ class Page:
     async def show(self) -> None:
         request = self.client.request
         self._head()
+        since = moment()
         try:
             self.numbers, self.unseen, self.told = await self._read()
         except SignedOut:
@@ -107,7 +108,7 @@ class Page:
         self._refresh()
         ui.add_body_html(str(first_paint(self.root)))
         topics = (f'bell:{self.visit.by.user_id}', f'unread:{self.visit.by.user_id}', *self.spec.topics(self.visit))
-        subscription = Subscription(self.root, self._woken, *topics, pause=PAUSE, shares=True)
+        subscription = Subscription(self.root, self._woken, *topics, since=since, pause=PAUSE, shares=True)
         self.client.on_delete(subscription.close)
         self.client.on_connect(lambda: forget_html(self.client))
 

@@ -25,7 +25,7 @@ from portal.domain.access import NotAllowed, Permission
 from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
-from portal.live import Subscription, Wake
+from portal.live import Subscription, Wake, moment
 from portal.logs import reference
 from portal.visit import Visit
 
@@ -63,6 +63,7 @@ class Here:
     show_primary: Callable[[Primary | None], None]
     show_title: Callable[[str], None]
     closing: list[Closing] = field(default_factory=list[Closing])
+    since: int = field(default_factory=moment)
     status: int = 200
     on_primary: Callable[[Act], Any] | None = None
 
@@ -106,7 +107,7 @@ class Here:
             except Exception as e:
                 await self.trouble(e, quietly=True)
 
-        self.until_closed(Subscription(self.place, careful, *topics, shares=shares))
+        self.until_closed(Subscription(self.place, careful, *topics, since=self.since, shares=shares))
 
     def until_closed(self, what: Closing) -> None:
         """Ends with the screen."""

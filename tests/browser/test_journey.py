@@ -4,7 +4,7 @@ import re
 
 import psycopg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from portal.db.cast import SECRET, Cast
 from portal.domain.base import uuid7
@@ -358,3 +358,43 @@ async def test_the_palette_finds_as_one_types(page_as: PageAs, cast: Cast) -> No
     await tess.keyboard.press('Control+k')
     await tess.keyboard.press('Escape')
     await expect(palette).to_be_hidden()
+
+
+async def test_the_bell(page_as: PageAs, cast: Cast) -> None:
+    """What stands under it is read when it opens, also when that is before the scripts have come, and stays true while it is open."""
+    ugo, tess = await page_as(cast.ugo), await page_as(cast.tess)
+    held: list[Route] = []
+    await ugo.route('**/island.js*', lambda route: held.append(route))
+    await ugo.goto('/client-portal/acme', wait_until='commit')
+    await ugo.locator('#ssr').get_by_role('button', name=re.compile('Notifications')).click()
+    await ugo.wait_for_function('document.querySelector("#bell-panel:popover-open")')
+    while not held:
+        await ugo.wait_for_timeout(20)
+    for route in held:
+        await route.continue_()
+    await ready(ugo)
+    panel = ugo.locator('#bell-panel')
+    await expect(panel).not_to_contain_text('Loading')
+    await go(tess, f'/msp/tickets/{cast.printer.label}')
+    await tess.get_by_label('Reply', exact=True).fill('Is it warm?')
+    await tess.get_by_role('button', name='Send reply').click()
+    newest = panel.get_by_role('link').first
+    await expect(newest).to_contain_text(f'Tess Okafor replied on {cast.printer.label}')
+    await expect(newest).to_contain_text('(new)')
+    await newest.click()
+    await expect(ugo.get_by_text('Is it warm?')).to_be_visible()
+    await ugo.get_by_role('button', name='Notifications', exact=True).click()
+    await expect(panel.get_by_role('link').first).not_to_contain_text('(new)')
+
+
+async def test_what_came_while_the_page_was_open_counts_as_known(page_as: PageAs, cast: Cast) -> None:
+    """Only what arrives after one began to write is shown before one's own words are sent."""
+    ugo, tess = await page_as(cast.ugo), await page_as(cast.tess)
+    for page, root in ((ugo, '/client-portal/acme'), (tess, '/msp')):
+        await go(page, f'{root}/tickets/{cast.printer.label}')
+    await ugo.get_by_label('Reply', exact=True).fill('It is warm.')
+    await ugo.get_by_role('button', name='Send reply').click()
+    await expect(tess.get_by_text('It is warm.')).to_be_visible()
+    await tess.get_by_label('Reply', exact=True).fill('Then unplug it.')
+    await tess.get_by_role('button', name='Send reply').click()
+    await expect(ugo.get_by_text('Then unplug it.')).to_be_visible()

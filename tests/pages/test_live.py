@@ -43,6 +43,27 @@ async def test_it_reads_anew_and_keeps_its_session_no_longer_alive(visitor: type
         assert c.execute('select last_seen_at from session where token_hash = %s', (cast.ada.token,)).fetchone() == before
 
 
+async def test_what_is_said_while_the_page_is_built_is_not_missed(
+    visitor: type[Visitor], portal: Database, cast: Cast, maintenance: str
+) -> None:
+    """Said after the comments were read and heard before the screen listens."""
+    heard: list[asyncio.Task[None]] = []
+
+    def meanwhile(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if not heard and 'FROM ticket_event' in statement:  # asked after the comments
+            say(maintenance, cast, 'Said meanwhile', internal=False)
+            heard.append(asyncio.get_running_loop().create_task(live.heard(f'ticket:{cast.printer.id}')))
+
+    engine = portal.engines['client'].sync_engine
+    event.listen(engine, 'before_cursor_execute', meanwhile)
+    try:
+        page = await visitor(cast.ada).get(f'/client-portal/acme/tickets/{cast.printer.label}')
+    finally:
+        event.remove(engine, 'before_cursor_execute', meanwhile)
+    assert heard
+    await shows(page, 'Said meanwhile')
+
+
 async def test_a_note_wakes_staff_alone(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
     ada = await visitor(cast.ada).get(f'/client-portal/acme/tickets/{cast.printer.label}')
     mona = await visitor(cast.mona).get(f'/msp/tickets/{cast.printer.label}')
