@@ -174,6 +174,18 @@ async def test_on_a_phone(page_as: PageAs, cast: Cast) -> None:
     await expect(ada.locator('#more-sheet')).to_be_visible()
 
 
+async def test_what_is_wrong_is_said_and_shown_on_a_phone(page_as: PageAs, cast: Cast) -> None:
+    page = await page_as(cast.ada, viewport={'width': 390, 'height': 844})
+    await go(page, '/client-portal/acme/tickets/new')
+    await page.get_by_role('button', name='Send to').click()
+    await expect(page.get_by_text('Say in one sentence what it is about.')).to_be_in_viewport()
+    await expect(page.get_by_label('In one sentence')).to_be_focused()
+    await go(page, f'/client-portal/acme/tickets/{cast.printer.label}')
+    await page.get_by_role('button', name='Send reply').click()
+    await expect(page.locator('.composer .wrong')).to_be_visible()
+    await expect(page.get_by_label('Reply', exact=True)).to_be_focused()
+
+
 async def test_a_role_taken_away_takes_effect_on_the_open_page(page_as: PageAs, cast: Cast, maintenance: str) -> None:
     ugo_private = cast.payroll  # Ada's own, private
     mel = await page_as(cast.mel_acme)
