@@ -390,7 +390,10 @@ class TicketList:
         }
 
     def _words(self, found: Listing) -> str:
-        shown = _n('{n} ticket, {order}', '{n} tickets, {order}', len(found.rows), order=_order(found.sort))
+        n, order = len(found.rows), _order(found.sort)
+        shown = _n('{n} ticket, {order}', '{n} tickets, {order}', n, order=order)
+        if found.newer or found.older:
+            shown = _n('{n} ticket on this page, {order}', '{n} tickets on this page, {order}', n, order=order)
         return (
             shown
             if not (found.found and found.found.at_most)
