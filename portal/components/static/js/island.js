@@ -8,6 +8,7 @@
 //   data-on="name"         what is typed or chosen becomes the act `name`; on a form: with all its values
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
+//   data-focus="…"     a field that gets the focus when it appears, or says something else than before
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
 //   data-kept              on a field: a value of the server's that belongs to the draft, and comes back with it
 //   data-place="…"         beside it: and in one's account, with files that are sent meanwhile (writing.js)
@@ -55,6 +56,7 @@ export default {
     for (const busy of this.pending.values()) busy.mark();
     restoreDrafts(this.$el);
     revealTabs(this.$el);
+    this.point();
   },
   beforeUnmount() {
     lastSeen.set(this.island, this.$el.innerHTML);
@@ -96,6 +98,11 @@ export default {
       clearTimeout(this.timers.get(on));
       const wait = Number(field.dataset.wait ?? on.dataset.wait ?? usual);
       this.timers.set(on, setTimeout(() => this.act(on.dataset.on, field, noticedValues(on, field)), wait));
+    },
+    point() {
+      const field = this.$el.querySelector("[data-focus]");
+      if (field && field.dataset.focus !== this.focused) field.focus();
+      this.focused = field?.dataset.focus;
     },
     cancel(form) {
       for (const [on, timer] of this.timers) if (on === form || form.contains(on)) clearTimeout(timer);
