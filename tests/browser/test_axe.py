@@ -28,7 +28,7 @@ COLOURS = {'type': 'rule', 'values': ['color-contrast', 'link-in-text-block']}  
 RUN = """
 async (rules) => {
   await document.fonts.ready;
-  await Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity).map((a) => a.finished.catch(() => {})));
+  await Promise.all(document.getAnimations().filter((a) => a.timeline === document.timeline && a.effect.getComputedTiming().endTime !== Infinity).map((a) => a.finished.catch(() => {})));
   const found = await axe.run(document, { runOnly: rules, resultTypes: ['violations'], preload: false });
   return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')} | ${n.html.slice(0, 160)} | ${n.any.concat(n.all, n.none).map((c) => c.message).join('; ')}`));
 }

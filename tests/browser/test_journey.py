@@ -164,6 +164,9 @@ async def test_on_a_phone(page_as: PageAs, cast: Cast) -> None:
     await go(ada, '/client-portal/acme')
     assert await ada.evaluate('document.documentElement.scrollWidth <= innerWidth')
     await ada.locator('.bottombar').get_by_role('link', name='Tickets').tap()
+    await ada.get_by_role('button', name='Sort').tap()
+    await ada.get_by_role('link', name='Your turn first').tap()
+    await expect(ada.locator('.list-foot')).to_contain_text('your turn first')
     await ada.get_by_role('link', name=re.compile('Kyocera')).tap()
     await expect(ada.get_by_role('heading', level=1)).to_contain_text('Kyocera')
     assert await ada.evaluate('document.documentElement.scrollWidth <= innerWidth')
@@ -172,6 +175,27 @@ async def test_on_a_phone(page_as: PageAs, cast: Cast) -> None:
     await expect(ada.locator('.said').last).to_contain_text('From my phone')
     await ada.get_by_role('button', name='More', exact=True).tap()
     await expect(ada.locator('#more-sheet')).to_be_visible()
+
+
+async def test_what_was_typed_and_taken_back_is_no_draft(page_as: PageAs, cast: Cast) -> None:
+    tess = await page_as(cast.tess)
+    await go(tess, f'/msp/tickets/{cast.printer.label}')
+    await tess.get_by_label('Reply', exact=True).fill('Half a thought')
+    await expect(tess.locator('[data-draft-note]')).to_contain_text('Draft saved')
+    await tess.get_by_label('Reply', exact=True).fill('')
+    await expect(tess.locator('[data-draft-note]')).to_be_hidden()
+
+
+async def test_what_is_wrong_is_said_and_shown_on_a_phone(page_as: PageAs, cast: Cast) -> None:
+    page = await page_as(cast.ada, viewport={'width': 390, 'height': 844})
+    await go(page, '/client-portal/acme/tickets/new')
+    await page.get_by_role('button', name='Send to').click()
+    await expect(page.get_by_text('Say in one sentence what it is about.')).to_be_in_viewport()
+    await expect(page.get_by_label('In one sentence')).to_be_focused()
+    await go(page, f'/client-portal/acme/tickets/{cast.printer.label}')
+    await page.get_by_role('button', name='Send reply').click()
+    await expect(page.locator('.composer .wrong')).to_be_visible()
+    await expect(page.get_by_label('Reply', exact=True)).to_be_focused()
 
 
 async def test_a_role_taken_away_takes_effect_on_the_open_page(page_as: PageAs, cast: Cast, maintenance: str) -> None:

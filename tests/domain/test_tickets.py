@@ -68,6 +68,22 @@ async def test_ada_opens_a_ticket_and_tess_finds_it(visit_as: VisitAs, cast: Cas
     assert ticket.number in [row.number for row in queue.rows]
 
 
+async def test_the_client_who_sorts_by_turn_has_their_own_first(visit_as: VisitAs, cast: Cast) -> None:
+    ada, tess = await visit_as(cast.ada), await visit_as(cast.tess)
+    tickets = [await opened(ada, cast.acme, priority=urgency) for urgency in ('normal', 'urgent', 'normal')]
+    async with tess.work() as db:
+        await change_status(db, tess.by, await ticket_by_number(db, tickets[0].number, lock=True), 'waiting_client')
+    own = Where(sort='mine', company_id=cast.acme.id)
+    async with ada.work() as db:
+        at_once = (await listing(db, own)).rows
+        first = await listing(db, own, most=1)
+        paged = [*first.rows, *(await listing(db, replace(own, cursor=first.older))).rows]
+    turns = [row.status is Status.WAITING_CLIENT for row in at_once]
+    assert turns == sorted(turns, reverse=True)
+    assert tickets[0].number in [row.number for row in at_once if row.status is Status.WAITING_CLIENT]
+    assert [row.number for row in paged] == [row.number for row in at_once]
+
+
 async def test_bea_finds_no_trace(visit_as: VisitAs, cast: Cast) -> None:
     ticket = await opened(await visit_as(cast.ada), cast.acme)
     bea = await visit_as(cast.bea)

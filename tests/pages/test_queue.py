@@ -67,6 +67,7 @@ async def test_more_than_a_few_are_asked_about_first(visitor: Someone, cast: Cas
     assert '31 picked' in page.shown
     await page.act('bulk', field='priority', to='high')
     assert 'Change 31 tickets?' in page.shown
+    assert 'Priority: High.' in page.shown
     with psycopg.connect(maintenance) as c:
         assert c.execute("select count(*) from ticket where number >= 5000 and priority = 'high'").fetchone() == (0,)
     await page.act('bulk', field='priority', to='high', sure='1')

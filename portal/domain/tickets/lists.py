@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Date, Select, Uuid, any_, bindparam, literal, literal_column, null, or_, tuple_
+from sqlalchemy import ColumnElement, Date, Select, Uuid, any_, bindparam, case, literal, literal_column, null, or_, tuple_
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
@@ -27,11 +27,11 @@ select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 PAGE = 25
 COUNT_MOST = 100  # counts are exact up to here
 
-Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'company', 'priority', 'due', 'best']
-#: What each sorts by, as it stands in a cursor. `company`, `priority` and `due` are for staff, who have few enough open ones.
+Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'mine', 'company', 'priority', 'due', 'best']
+#: What each sorts by, as it stands in a cursor. `turn` begins with what the MSP has to do, `mine` with what the client has to do. `company`, `priority` and `due` are for staff, who have few enough open ones.
 _KINDS: dict[Sort, tuple[Any, ...]] = {
     '-changed': (datetime.fromisoformat, UUID), 'changed': (datetime.fromisoformat, UUID), '-number': (int,), 'number': (int,),
-    'turn': (int, datetime.fromisoformat, UUID), 'company': (str, int, datetime.fromisoformat, UUID),
+    'turn': (int, datetime.fromisoformat, UUID), 'mine': (int, datetime.fromisoformat, UUID), 'company': (str, int, datetime.fromisoformat, UUID),
     'priority': (int, int, datetime.fromisoformat, UUID), 'due': (date.fromisoformat, UUID),
     'best': (int,),
 }  # fmt: skip
@@ -244,6 +244,10 @@ def _columns(sort: Sort) -> tuple[tuple[Any, ...], bool]:
     match sort:
         case 'turn':
             return turn, False
+        case 'mine':
+            rank, (low, high) = col(Ticket.queue_rank), _RANKS['mine']
+            is_mine = rank.between(literal_column(str(low)), literal_column(str(high - 1)))
+            return (case((is_mine, rank - literal_column(str(high))), else_=rank).label('place'), *turn[1:]), False
         case 'company':  # its slug: in the order of names as good as always, and fit for a cursor
             return (col(Company.slug), *turn), False
         case 'priority':
@@ -288,6 +292,9 @@ def _key(row: Row, sort: Sort, found: Found | None) -> tuple[Any, ...]:
     match sort:
         case 'turn':
             return turn
+        case 'mine':
+            low, high = _RANKS['mine']
+            return (row.queue_rank - high if low <= row.queue_rank < high else row.queue_rank, *turn[1:])
         case 'company':
             return (row.company_slug, *turn)
         case 'priority':

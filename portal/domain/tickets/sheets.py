@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import IO, Any, Protocol
 
 from xlsxwriter import Workbook  # pyright: ignore[reportMissingTypeStubs]
@@ -16,13 +16,13 @@ from portal.i18n import _, local, voice
 
 #: Spreadsheets take what begins so for a formula (OWASP, CSV injection).
 _FORMULA = ('=', '+', '-', '@', '\t', '\r')
-DATE = 'yyyy-mm-dd hh:mm'
+DATE, TIME = 'yyyy-mm-dd', 'yyyy-mm-dd hh:mm'
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     title: str
-    value: Callable[[Row], str | datetime | None]
+    value: Callable[[Row], str | datetime | date | None]
     width: int = 18  # characters
 
 
@@ -34,6 +34,7 @@ def columns(side: Side, msp: str) -> list[Column]:
         Column(_('Subject'), lambda row: row.subject, 60),
         Column(_('Status'), lambda row: str(status_words(row.status, side, msp))),
         Column(_('Priority'), lambda row: str(priority_words(row.priority)), 12),
+        Column(_('Category'), lambda row: row.category, 24),
         Column(_('Visible to'), lambda row: _('People in it') if row.visibility == 'private' else _('Company')),
         Column(_('Requester'), lambda row: row.requester, 24),
         Column(_('Opened'), lambda row: row.created_at),
@@ -41,7 +42,8 @@ def columns(side: Side, msp: str) -> list[Column]:
         Column(_('Closed'), lambda row: row.closed_at),
     ]
     if staff:
-        shared[5:5] = [Column(_('Company'), lambda row: row.company, 24), Column(_('Assigned'), lambda row: row.assignee, 24)]
+        shared[6:6] = [Column(_('Company'), lambda row: row.company, 24), Column(_('Assigned'), lambda row: row.assignee, 24)]
+        shared.append(Column(_('Due'), lambda row: row.due_on))
     return shared
 
 
@@ -71,8 +73,10 @@ class Csv:
         self.file.detach()
 
 
-def _in_csv(value: str | datetime | None) -> str:
-    return f'{local(value):%Y-%m-%d %H:%M}' if isinstance(value, datetime) else harmless(value or '')
+def _in_csv(value: str | datetime | date | None) -> str:
+    if isinstance(value, datetime):
+        return f'{local(value):%Y-%m-%d %H:%M}'
+    return value.isoformat() if isinstance(value, date) else harmless(value or '')
 
 
 class Xlsx:
@@ -83,7 +87,8 @@ class Xlsx:
         options = {'constant_memory': True, 'strings_to_formulas': False, 'strings_to_urls': False, 'strings_to_numbers': False}
         self.book: Any = Workbook(file, options)
         self.sheet: Any = self.book.add_worksheet(_('Tickets'))
-        self.date, head = self.book.add_format({'num_format': DATE}), self.book.add_format({'bold': True})
+        self.date, self.time = (self.book.add_format({'num_format': words, 'align': 'left'}) for words in (DATE, TIME))
+        head = self.book.add_format({'bold': True})
         for n, column in enumerate(of):
             self.sheet.set_column(n, n, column.width)
         self.sheet.freeze_panes(1, 0)
@@ -96,7 +101,9 @@ class Xlsx:
             for n, column in enumerate(self.of):
                 value = column.value(row)
                 if isinstance(value, datetime):
-                    self.sheet.write_datetime(self.at, n, local(value).replace(tzinfo=None), self.date)
+                    self.sheet.write_datetime(self.at, n, local(value).replace(tzinfo=None), self.time)
+                elif isinstance(value, date):
+                    self.sheet.write_datetime(self.at, n, value, self.date)
                 elif value:
                     self.sheet.write_string(self.at, n, harmless(value))
 

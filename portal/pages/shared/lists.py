@@ -152,7 +152,7 @@ class TicketList:
 
     def _sorts(self) -> tuple[str, ...]:
         staff = self.here.visit.by.is_staff
-        return SORTS if staff else tuple(s for s in SORTS if s not in ('company', 'priority', 'due'))
+        return tuple(s for s in SORTS if s not in (('mine',) if staff else ('company', 'priority', 'due')))
 
     def _filtered(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Parts of a `Where`; a filter by person takes the place of what the view says of people."""
@@ -294,7 +294,7 @@ class TicketList:
         return render(
             'shared/list_head.html', title=str(self.spec.title), tabs=self._tabs(), filters=self._filters(), query=query.get('q', ''),
             action=self.here.url(self.spec.path), keep={k: v for k, v in query.items() if k in KEPT and k != 'q'},
-            menu=self._menu(), exports=self._exports(), search_note=self.note, clear=self.here.url(self.spec.path, view=query.get('view')) if self.is_filtered else '',
+            menu=self._menu(), exports=self._exports(), sorts=self._sort_menu(), search_note=self.note, clear=self.here.url(self.spec.path, view=query.get('view')) if self.is_filtered else '',
         )  # fmt: skip
 
     def _menu(self) -> list[MenuItem]:
@@ -364,6 +364,14 @@ class TicketList:
             clear_href=self._link(**{key: None}) if on else '', act='filter', searchable=len(shown) > MANY,
         )  # fmt: skip
 
+    def _sort_menu(self) -> list[MenuItem]:
+        """For where there is no room for heads that sort."""
+        sorts: tuple[Sort, ...] = ('turn', 'priority', 'company', '-changed', 'changed', '-number', 'number')
+        if not self.here.visit.by.is_staff:
+            sorts = ('-changed', 'changed', 'mine', '-number', 'number')
+        now = self.where.sort
+        return [MenuItem(_begin_large(_order(s)), href=self._link(sort=s), current=s == now) for s in sorts]
+
     def _columns(self, sort: Sort) -> dict[str, Column]:
         """By key: each with the link that sorts by it, or turns the order round."""
 
@@ -372,25 +380,37 @@ class TicketList:
             to = (key if sort.startswith('-') else f'-{key}') if now and first.startswith('-') else first
             return Column(label, href=self._link(sort=to), sorted=now, **more)
 
+        staff = self.here.visit.by.is_staff
+        turn = 'turn' if staff else 'mine'
         return {
-            'number': column('number', _('Ticket') if self.here.visit.by.is_staff else _('Subject'), '-number'),
-            'turn': column('turn', _('Whose turn'), 'turn'),
+            'number': column('number', _('Ticket') if staff else _('Subject'), '-number'),
+            'turn': column(turn, _('Whose turn'), turn),
             'priority': column('priority', _('Priority'), 'priority'),
-            'changed': column('changed', _('Changed'), '-changed', right=True),
+            'changed': column('changed', _('Changed'), '-changed', right=True, classes='less' if staff else ''),
         }
 
     def _words(self, found: Listing) -> str:
-        order = {
-            '-changed': _('newest change first'), 'changed': _('oldest change first'), 'number': _('oldest first'),
-            '-number': _('newest first'), 'turn': _('by whose turn it is'), 'company': _('by company'), 'priority': _('by priority'),
-            'due': _('by the day they are due'), 'best': _('best match first'),
-        }[found.sort]  # fmt: skip
-        shown = _n('{n} ticket, {order}', '{n} tickets, {order}', len(found.rows), order=order)
+        n, order = len(found.rows), _order(found.sort)
+        shown = _n('{n} ticket, {order}', '{n} tickets, {order}', n, order=order)
+        if found.newer or found.older:
+            shown = _n('{n} ticket on this page, {order}', '{n} tickets on this page, {order}', n, order=order)
         return (
             shown
             if not (found.found and found.found.at_most)
             else shown + ' · ' + _('only the newest matches are looked through')
         )
+
+
+def _order(sort: Sort) -> str:
+    return {
+        '-changed': _('newest change first'), 'changed': _('oldest change first'), 'number': _('oldest first'),
+        '-number': _('newest first'), 'turn': _('by whose turn it is'), 'mine': _('your turn first'), 'company': _('by company'),
+        'priority': _('by priority'), 'due': _('by the day they are due'), 'best': _('best match first'),
+    }[sort]  # fmt: skip
+
+
+def _begin_large(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def search_note(found: Found | None) -> Text:

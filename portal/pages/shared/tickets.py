@@ -267,7 +267,7 @@ def people_of(talk: Conversation, *, removable: Collection[UUID] = ()) -> list[S
         Someone(talk.name(person), _('in copy'), key=str(person), remove_act='take-out' if person in removable else '')
         for person in talk.participants
     ]
-    if ticket.author_id not in (ticket.requester_id, ticket.assignee_id):
+    if ticket.author_id not in (ticket.requester_id, ticket.assignee_id, *talk.participants):
         people.append(
             Someone(talk.name(ticket.author_id), _('wrote it down'), msp=talk.people[ticket.author_id].user_type == 'internal')
         )

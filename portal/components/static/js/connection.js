@@ -42,6 +42,10 @@
     } catch { /* it does not answer: the next attempt comes */ }
   }
 
+  // The browser knows sooner than the socket does
+  addEventListener("offline", () => { lost = setTimeout(() => show("lost"), PATIENCE); });
+  addEventListener("online", () => window.socket?.connected && connected());
+
   // The socket exists only after NiceGUI has started
   const timer = setInterval(() => {
     if (!window.socket) return;

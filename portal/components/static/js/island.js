@@ -8,6 +8,7 @@
 //   data-on="name"         what is typed or chosen becomes the act `name`; on a form: with all its values
 //   data-wait="300"        ms of silence before that (text 300, everything else 0)
 //   data-grows           what `add` brings stands at its end, each piece once by its data-key
+//   data-focus="…"     a field that gets the focus when it appears, or says something else than before
 //   data-draft="key"       on a form: what is typed is kept in this tab until the server says it has arrived
 //   data-kept              on a field: a value of the server's that belongs to the draft, and comes back with it
 //   data-place="…"         beside it: and in one's account, with files that are sent meanwhile (writing.js)
@@ -16,6 +17,7 @@ const TEXT = "input:not([type]),input[type=text],input[type=search],input[type=e
 const KEPT = "input:not([type=password]):not([type=hidden]):not([type=file]),textarea,select";
 const lastSeen = new Map(); // island → html, for an island that Vue mounts again
 const sent = new WeakMap(); // field → what the server last put into it
+const revealed = new WeakMap(); // tabs → the one that was brought into sight
 const store = {
   get: (key) => { try { return JSON.parse(sessionStorage.getItem("draft:" + key)); } catch { return null; } },
   set: (key, value) => { try { sessionStorage.setItem("draft:" + key, JSON.stringify(value)); } catch { /* full or forbidden: no drafts */ } },
@@ -45,6 +47,7 @@ export default {
     this.$el.addEventListener("toggle", this.opened, true); // it does not bubble
     for (const on of this.$el.querySelectorAll("[data-opened]:popover-open")) this.act(on.dataset.opened, on, {});
     restoreDrafts(this.$el);
+    revealTabs(this.$el);
   },
   updated() {
     if (this.html === undefined || this.html === this.shown) return;
@@ -52,6 +55,8 @@ export default {
     morph(this.$el, this.html);
     for (const busy of this.pending.values()) busy.mark();
     restoreDrafts(this.$el);
+    revealTabs(this.$el);
+    this.point();
   },
   beforeUnmount() {
     lastSeen.set(this.island, this.$el.innerHTML);
@@ -94,6 +99,11 @@ export default {
       const wait = Number(field.dataset.wait ?? on.dataset.wait ?? usual);
       this.timers.set(on, setTimeout(() => this.act(on.dataset.on, field, noticedValues(on, field)), wait));
     },
+    point() {
+      const field = this.$el.querySelector("[data-focus]");
+      if (field && field.dataset.focus !== this.focused) field.focus();
+      this.focused = field?.dataset.focus;
+    },
     cancel(form) {
       for (const [on, timer] of this.timers) if (on === form || form.contains(on)) clearTimeout(timer);
     },
@@ -123,8 +133,10 @@ export default {
       field.dispatchEvent(new Event("input", { bubbles: true }));
     },
     done(number) {
-      this.pending.get(number)?.release();
+      const answered = this.pending.get(number);
+      answered?.release();
       this.pending.delete(number);
+      if (answered?.form) this.$nextTick(() => pointToWrong(this.$el));
     },
     forget(key) {
       const form = key ? this.$el.querySelector(`form[data-draft="${CSS.escape(key)}"]`) : this.lastForm;
@@ -180,6 +192,7 @@ function busy(button, form) {
   const told = setTimeout(tell, 0);
   const watch = setInterval(tell, 1000);
   return {
+    form,
     mark: () => { if (form || button?.getAttribute("aria-busy") === "true") mark(); },
     release() {
       clearTimeout(timer);
@@ -194,6 +207,26 @@ function busy(button, form) {
 
 function submitButton(form) {
   return [...form.elements].find((e) => e.type === "submit" && !e.disabled && e.offsetParent) ?? null;
+}
+
+// What is to be put right may stand far above the button that sent it, on a phone at least.
+function pointToWrong(element) {
+  const wrong = [...element.querySelectorAll("[aria-invalid=true]")].find((field) => field.offsetParent);
+  const field = wrong?.matches("fieldset") ? wrong.querySelector("input:not(:disabled)") : wrong;
+  if (!field) return;
+  field.focus({ preventScroll: true });
+  (field.closest(".field") ?? field).scrollIntoView({ block: "nearest" });
+}
+
+// The view one is in may stand beyond the edge.
+function revealTabs(element) {
+  for (const tabs of element.querySelectorAll(".tabs")) {
+    const on = tabs.querySelector("[aria-current]");
+    if (!on || on.href === revealed.get(tabs)) continue;
+    revealed.set(tabs, on.href);
+    const [room, at] = [tabs.getBoundingClientRect(), on.getBoundingClientRect()];
+    if (at.left < room.left || at.right > room.right) tabs.scrollLeft += (at.left + at.right - room.left - room.right) / 2;
+  }
 }
 
 // ---------- first paint and morphing ----------

@@ -57,6 +57,14 @@
     for (const box of document.querySelectorAll("[data-chips] > details[open]")) if (!box.parentElement.contains(target)) box.open = false;
   }
 
+  // what unfolds to have somebody added shows at once who can be
+  document.addEventListener("toggle", (event) => {
+    const box = event.target instanceof HTMLDetailsElement && event.target.open && event.target.querySelector("[data-chips] > details");
+    if (!box) return;
+    box.open = true;
+    box.querySelector("input")?.focus({ preventScroll: true });
+  }, true);
+
   // ---------- popovers: where the browser cannot anchor them itself, they are put beside their button ----------
   const anchored = CSS.supports("position-area", "block-end span-inline-start") && CSS.supports("position-try-fallbacks", "flip-block");
   document.addEventListener("toggle", (event) => {

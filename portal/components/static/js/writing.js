@@ -11,7 +11,7 @@
   const all = new WeakMap(); // form → Writing
   const forms = () => [...document.querySelectorAll("form[data-place]")].map((form) => all.get(form)).filter(Boolean);
   const root = () => location.pathname.match(/^\/(msp|client-portal\/[^/]+)/)?.[0] ?? "";
-  const fresh = (form) => [...form.elements].some((e) => e.name && e.matches("textarea,input[type=text],input:not([type])") && e.value.trim());
+  const fresh = (form) => [...form.elements].some((e) => e.name && e.matches("textarea,input[type=text],input:not([type], [data-kept])") && e.value.trim());
 
   class Writing {
     constructor(form, fill) {

@@ -86,6 +86,14 @@ def menus(by: Principal, choices: Choices) -> list[Menu]:
     ]  # fmt: skip
 
 
+def described(change: Change, offered: Iterable[Menu]) -> str:
+    """What is about to be done, in the words of the menus; a day that is in none of them as it was typed."""
+    wanted = {'data-v-field': change.field, 'data-v-to': change.to}
+    lines = ((label, line.label) for _id, label, lines in offered for line in lines if line.attrs == wanted)
+    label, value = next(lines, (_('Due'), change.to))
+    return f'{label}: {value}.'
+
+
 def _days(by: Principal) -> list[MenuItem]:
     first = today(by.tenant)
     days = [(first, _('Today')), (first + timedelta(days=1), _('Tomorrow'))]

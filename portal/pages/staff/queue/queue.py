@@ -22,7 +22,7 @@ from portal.i18n import L_, _, _n
 from portal.pages.screens import Here
 from portal.pages.shared.lists import KEPT, ListSpec, TicketList, View
 from portal.pages.shared.tickets import number_of
-from portal.pages.staff.queue.bulk import Run, change_from, menus
+from portal.pages.staff.queue.bulk import Run, change_from, described, menus
 
 SURE = 25  # picked tickets, from which on one is asked again
 COUNTED = 12  # saved views with a number
@@ -243,8 +243,9 @@ class Queue(TicketList):
         if n > SURE and not act.text('sure'):
             sure = {'data-v-field': change.field, 'data-v-to': change.to, 'data-v-sure': '1'}
             words = _n('Change {n} ticket?', 'Change {n} tickets?', n)
+            what = described(change, menus(self.by, self.choices))
             return self._ask_for('sure', words, Action(_n('Change {n} ticket', 'Change {n} tickets', n), act='bulk', kind='primary', attrs=sure),
-                                 words=_('The people of each ticket get a letter.') if change.field == 'status' else '')  # fmt: skip
+                                 words=what + (' ' + _('The people of each ticket get a letter.') if change.field == 'status' else ''))  # fmt: skip
         self.dialog.close()
         return await self._change(change)
 
