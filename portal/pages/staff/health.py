@@ -168,9 +168,9 @@ class HealthPage:
 def _statement(judged: list[Line]) -> str:
     bad, wait = (sum(line.kind == kind for line in judged) for kind in ('bad', 'wait'))
     if bad:
-        return _n('{n} thing needs somebody now.', '{n} things need somebody now.', bad)
+        return _n('One thing needs somebody now.', '{n} things need somebody now.', bad)
     if wait:
-        return _n('{n} thing needs somebody soon.', '{n} things need somebody soon.', wait)
+        return _n('One thing needs somebody soon.', '{n} things need somebody soon.', wait)
     return _('Nothing has to be done.')
 
 

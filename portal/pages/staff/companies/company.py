@@ -273,7 +273,7 @@ class CompanyPage:
     def _facts(self) -> list[Fact]:
         facts = [Fact(_('Short name'), self.company.slug)]
         if self.company.outside_ref:
-            facts.append(Fact(_('Reference'), self.company.outside_ref))
+            facts.append(Fact(_('Your reference'), self.company.outside_ref))
         return facts
 
     def _portal_href(self) -> str:
