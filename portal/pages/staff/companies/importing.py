@@ -39,7 +39,7 @@ from portal.pages.shared.people import CLIENT_ROLES
 from portal.settings import Settings
 
 SHOWN = 50  # refused rows; all of them are in the file
-CELL, ROW = 80, 160  # letters of a cell and of a row that are shown
+CELL, ROW = 40, 160  # letters of a cell and of a row that are shown
 
 
 def kind_words(kind: Kind) -> str:
