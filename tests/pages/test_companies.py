@@ -206,6 +206,7 @@ async def test_somebody_is_removed_after_asking_once_by_name(visitor: Someone, c
 async def test_what_the_files_take_is_said_once_whatever_was_done(visitor: Someone, cast: Cast) -> None:
     page = await acme(visitor, cast.mona)
     await do(page, 'welcome', str(cast.ugo.user_id))
+    await do(page, 'ask-role', str(cast.bill.user_id))
     await do(page, 'role', str(cast.bill.user_id), role='ClientUser')
     assert page.shown.count('data-act="set-quota"') == 1
 
