@@ -11,7 +11,14 @@ from portal.settings import SETTINGS, load
 from tests.image import instructions
 
 ROOT = Path(__file__).parent.parent
-FILES = ['Dockerfile', 'compose.yaml', 'deploy/env.example', 'deploy/portal.service', 'deploy/portal-backup.service', 'deploy/Caddyfile']
+FILES = [
+    'Dockerfile',
+    'compose.yaml',
+    'deploy/env.example',
+    'deploy/portal.service',
+    'deploy/portal-backup.service',
+    'deploy/Caddyfile',
+]
 
 
 @pytest.mark.parametrize('name', FILES)
