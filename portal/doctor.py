@@ -215,7 +215,7 @@ def _jobs(connection: psycopg.Connection[Any]) -> Iterator[Line]:
     elif not workers:
         yield Line('warn', 'jobs', 'nobody works on them at the moment.', 'Start the portal, or `python -m portal worker`.')
     else:
-        yield Line('ok', 'jobs', f'{workers} at work, nothing is late.')
+        yield Line('ok', 'jobs', f'workers: {workers}, and nothing is late.')
     if failed:
         yield Line('warn', 'jobs', f'{failed} failed within a day.', 'The log says why.')
     if letters:

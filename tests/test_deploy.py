@@ -11,7 +11,14 @@ from portal.settings import SETTINGS, load
 from tests.image import instructions
 
 ROOT = Path(__file__).parent.parent
-FILES = ['Dockerfile', 'compose.yaml', 'deploy/env.example', 'deploy/portal.service', 'deploy/Caddyfile']
+FILES = [
+    'Dockerfile',
+    'compose.yaml',
+    'deploy/env.example',
+    'deploy/portal.service',
+    'deploy/portal-backup.service',
+    'deploy/Caddyfile',
+]
 
 
 @pytest.mark.parametrize('name', FILES)
@@ -65,3 +72,10 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit.write_text((ROOT / 'deploy/portal.service').read_text().replace('/opt/portal/.venv/bin/python', '/bin/true'))
     done = subprocess.run(['systemd-analyze', 'verify', '--man=no', str(unit)], capture_output=True, text=True)
     assert 'portal.service' not in done.stderr, done.stderr
+
+
+def test_the_nightly_backup_is_of_the_portal_that_runs() -> None:
+    portal, backup = ((ROOT / 'deploy' / name).read_text() for name in ('portal.service', 'portal-backup.service'))
+    for setting in ('User', 'WorkingDirectory', 'EnvironmentFile', 'Environment=PORTAL_DATA_DIR'):
+        (line,) = re.findall(rf'^{setting}=\S+', portal, re.MULTILINE)
+        assert line in backup

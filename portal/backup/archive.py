@@ -146,6 +146,9 @@ def prune(folder: Path, keep: int) -> list[Path]:
     return archives[:-keep]
 
 
+SUFFIXES = ('.tar', '.sealed')
+
+
 def name_of(at: datetime, *, sealed: bool) -> str:
     return f'portal-{at:%Y%m%dT%H%M%SZ}.tar' + ('.sealed' if sealed else '')
 

@@ -17,7 +17,11 @@ GOOD, FAILED, WITH_GAPS = 0, 1, 3  # exit status
 
 def backup_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        'path', nargs='?', type=Path, metavar='PATH', help='a folder, or a new file; else `backups` in the data folder'
+        'path',
+        nargs='?',
+        type=Path,
+        metavar='PATH',
+        help='a folder, made if it is missing, or a new file that ends with .tar or .sealed; else `backups` in the data folder',
     )
     parser.add_argument(
         '--keep', type=_at_least_one, metavar='N', help='afterwards delete all but the newest N archives in that folder'
@@ -27,7 +31,7 @@ def backup_options(parser: ArgumentParser) -> None:
 
 
 def restore_options(parser: ArgumentParser) -> None:
-    parser.add_argument('archive', type=Path, metavar='ARCHIVE')
+    parser.add_argument('archive', type=Path, metavar='ARCHIVE', help='what `backup` has made')
     parser.add_argument('--check', action='store_true', help='only read the archive and say whether it is whole')
     _key_option(parser)
 

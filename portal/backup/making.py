@@ -42,7 +42,8 @@ class Made:
 def make(
     cluster: Cluster, settings: Settings, to: Path | None = None, *, keep: int | None = None, key: str | None = None
 ) -> Made:
-    """`to`: a folder, or a file that is not there yet; by default `backups` in the data folder. Raises NotMade."""
+    """`to`: a folder, made if missing, or a file that is not there yet and is named as one; by default `backups` in the data
+    folder. Raises NotMade."""
     _refuse_unfit(cluster)
     now = datetime.now(UTC)
     target = _target(settings, to, archive.name_of(now, sealed=key is not None))
@@ -96,6 +97,8 @@ def _target(settings: Settings, to: Path | None, name: str) -> Path:
         raise NotMade(f'There is no folder {to.parent}.')
     if to.exists():
         raise NotMade(f'{to} is there already.')
+    if not to.name.endswith(archive.SUFFIXES):
+        return _target(settings, private.folder(to), name)
     return to.absolute()
 
 

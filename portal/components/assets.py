@@ -25,8 +25,8 @@ PREFIX = '/static'
 
 _PLAIN_CSS = ('css/tokens.css', 'css/components.css', 'css/popovers.css', 'css/forms.css', 'css/plain.css', 'css/gallery.css')
 _BUNDLES: dict[str, tuple[str, ...]] = {
-    'portal.css': _PLAIN_CSS,
-    'app.css': (*_PLAIN_CSS, 'css/quasar.css', 'css/live.css'),
+    'portal.css': (*_PLAIN_CSS, 'css/touch.css'),
+    'app.css': (*_PLAIN_CSS, 'css/quasar.css', 'css/live.css', 'css/touch.css'),
     'plain.js': ('js/portal.js',),
     'app.js': (
         'vendor/idiomorph.min.js',

@@ -212,16 +212,24 @@ _EMAIL = re.compile(r'[^@\s<>"(),:;\\\[\]]+@[^@\s<>"(),:;\\\[\]]+\.[^@\s.<>"(),:
 def clean_email(address: str) -> str:
     """Lower case; raises Wrong(email=…) for what cannot be an address (RFC 5321 length)."""
     address = unicodedata.normalize('NFKC', address).strip().lower()
+    if not address:
+        raise Wrong(email=_('Please enter an e-mail address.'))
     if len(address) > 254 or not address.isprintable() or not _EMAIL.fullmatch(address):
         raise Wrong(email=_('This does not look like an e-mail address.'))
     return address
 
 
+_TURNS = {'LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI'}  # of Unicode's bidirectional classes
+
+
 def clean_name(name: str, *, field: str = 'name', most: int = 120) -> str:
-    name = ' '.join(name.split())
+    """On one line; without marks of direction, which would turn around the words that stand beside it. Raises Wrong."""
+    name = ' '.join(''.join(c for c in name if unicodedata.bidirectional(c) not in _TURNS).split())
     if not name:
         raise Wrong(**{field: _('Please enter a name.')})
-    if len(name) > most or any(unicodedata.category(c) == 'Cc' for c in name):
+    if any(unicodedata.category(c) == 'Cc' for c in name):
+        raise Wrong(**{field: _('There is a sign in it that cannot be shown. Please type it anew.')})
+    if len(name) > most:
         raise Wrong(**{field: _('At most {n} letters, please.', n=most)})
     return name
 

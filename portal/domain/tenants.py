@@ -1,6 +1,7 @@
 """The MSP's own settings: how it is called and found, its colour, and what holds for everybody unless they chose otherwise."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -28,17 +29,10 @@ async def change_tenant(db: AsyncSession, by: Principal, **wanted: Any) -> None:
     A shorter time without use holds at once, also for sessions that are open; a shorter session for those that begin.
     """
     tenant = await db.get_one(Tenant, by.tenant.id, with_for_update={'key_share': True}, populate_existing=True)
-    wrong: dict[str, str] = {}
-    changed: list[str] = []
-    for name, value in wanted.items():
-        try:
-            clean = _CLEAN[name](value)
-        except Wrong as e:
-            wrong |= e.fields
-            continue
-        if clean != getattr(tenant, name):
-            setattr(tenant, name, clean)
-            changed.append(name)
+    good, wrong = clean_details(wanted)
+    changed = [name for name, value in good.items() if value != getattr(tenant, name)]
+    for name in changed:
+        setattr(tenant, name, good[name])
     if not wrong and tenant.idle_minutes > tenant.session_hours * 60:
         wrong['idle_minutes'] = _('A session is over after {n} hours in any case: choose less.', n=tenant.session_hours)
     if wrong:
@@ -50,6 +44,18 @@ async def change_tenant(db: AsyncSession, by: Principal, **wanted: Any) -> None:
     except IntegrityError:
         raise Wrong(host=_('This address is taken. Choose another.')) from None
     await record(db, 'tenant.changed', subject=tenant.id, fields=sorted(changed))
+
+
+def clean_details(wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What can be taken, as it is kept, and what is wrong, by field; of the fields that `change_tenant` names."""
+    good: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in wanted.items():
+        try:
+            good[name] = _CLEAN[name](value)
+        except Wrong as e:
+            wrong |= e.fields
+    return good, wrong
 
 
 def _host(text: str) -> str | None:

@@ -115,7 +115,7 @@ async def refused(request: Request) -> Response:
     width = max([len(batch.columns), *(len(row.cells) for row in rows)])
     lines = [
         [*row.cells, *[''] * (width - len(row.cells)),
-         '; '.join(f'{labels[name]}: {words}' if name in labels else words for name, words in row.problems)]
+         ' '.join(f'{labels[name]}: {words}' if name in labels else words for name, words in row.problems)]
         for row in rows
     ]  # fmt: skip
     columns = [*batch.columns, *[''] * (width - len(batch.columns)), _('Why it was refused')]

@@ -231,6 +231,9 @@ class Screens:
         here.close()
         here.place.clear()
         actions = (Action(_('Go to the start'), href=here.root),)
+        if number:
+            again = here.url(here.path) + (f'?{urlencode(here.query)}' if here.query else '')
+            actions = (Action(_('Try again'), href=again), *actions)
         with here.place:
             here.title(title)
             Island(macro('fault')(title, words, reference=number, actions=actions, kind='' if label else 'bad', label=label))

@@ -322,6 +322,14 @@ def wait_until(what: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def test_a_folder_is_made_if_it_is_missing_but_not_what_holds_it(northwind: Place, tmp_path: Path):
+    for _night in (1, 2):
+        assert northwind.run('backup', tmp_path / 'nightly', '--keep', '1').returncode == 0
+    assert len(list((tmp_path / 'nightly').glob('portal-*.tar'))) == 1
+    done = northwind.run('backup', tmp_path / 'not-mounted' / 'nightly')
+    assert (done.returncode, done.stderr) == (1, f'No backup was made. There is no folder {tmp_path / "not-mounted"}.\n')
+
+
 def test_only_the_newest_are_kept_and_nothing_else_is_touched(northwind: Place, tmp_path: Path):
     for day in (1, 2, 3):
         (tmp_path / f'portal-2026030{day}T031700Z.tar').touch()

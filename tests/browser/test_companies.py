@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from playwright.async_api import FilePayload, expect
 
@@ -79,3 +80,33 @@ async def test_what_two_edit_at_once_is_asked_about_and_nothing_is_lost(page_as:
     await two.wait_for_url('**/msp/companies/acme')
     await expect(two.get_by_text('0511 23125 0')).to_be_visible()
     assert urlsplit(two.url).path == '/msp/companies/acme'
+
+
+async def test_on_a_phone_long_names_fit_and_a_card_is_one_link(page_as: PageAs, cast: Cast, maintenance: str) -> None:
+    name, email = (
+        'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft',
+        f'{"a" * 60}@{"b" * 21}.example',
+    )
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute('update company set name = %s where id = %s', (name, cast.acme.id))
+        connection.execute('update users set name = %s, email = %s where id = %s', (name, email, cast.bill.user_id))
+    mona = await page_as(cast.mona)
+    await mona.set_viewport_size({'width': 390, 'height': 844})
+    await mona.goto('/msp/companies')
+    await ready(mona)
+    card = await mona.locator('tr[data-key=acme]').bounding_box()
+    assert card
+    await mona.mouse.click(card['x'] + card['width'] - 8, card['y'] + card['height'] - 8)
+    await mona.wait_for_url('**/msp/companies/acme')
+    await expect(mona.get_by_role('heading', level=1)).to_have_text(name)
+    for leads_on in (mona.locator(f'tr[data-key="{cast.bill.user_id}"] a'), None):
+        assert await mona.evaluate('document.documentElement.scrollWidth') == 390
+        if leads_on:
+            await leads_on.click()
+            await mona.wait_for_url('**/msp/people/*')
+            await expect(mona.get_by_role('button', name='Disable')).to_be_visible()
+    await mona.get_by_role('button', name='Disable').click()
+    buttons = mona.get_by_role('dialog').get_by_role('button')
+    await expect(buttons).to_have_count(2)
+    for button in await buttons.all():
+        await expect(button).to_be_in_viewport(ratio=1)

@@ -38,7 +38,7 @@ async def test_the_msp_its_first_company_and_its_first_person(portal_of_ones_own
     mona, ada = [await context.new_page() for context in contexts]
     await mona.goto('/')
     await expect(mona).to_have_url(re.compile('/setup$'))
-    await mona.get_by_label('Name of your company').fill('Northwind IT')
+    await mona.get_by_label('Name of your business').fill('Northwind IT')
     await mona.get_by_label('Time zone').select_option('Europe/Berlin')
     await mona.get_by_label('Your name').fill('Mona Reyes')
     await mona.get_by_label('E-mail').fill('mona@northwind.example')

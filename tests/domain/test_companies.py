@@ -294,6 +294,15 @@ async def test_name_and_phone_are_changed_and_recorded(does: Does, visit_as: Vis
         assert len(list(await db.exec(select(Audit).where(Audit.subject_id == ugo.id, Audit.action == 'person.changed')))) == 1
 
 
+async def test_a_name_turns_around_no_words_beside_it(does: Does, visit_as: VisitAs, cast: Cast) -> None:
+    await does(cast.mona, change_client, cast.bill.user_id, name='Bill \u202eNovak\u2066', phone='')
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        assert (await db.get_one(User, cast.bill.user_id)).name == 'Bill Novak'
+    with pytest.raises(Wrong):
+        await does(cast.mona, change_client, cast.bill.user_id, name='Bill\x07', phone='')
+
+
 async def test_the_only_admin_is_known(visit_as: VisitAs, does: Does, cast: Cast) -> None:
     mona = await visit_as(cast.mona)
     async with mona.work() as db:

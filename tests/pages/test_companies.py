@@ -203,6 +203,14 @@ async def test_somebody_is_removed_after_asking_once_by_name(visitor: Someone, c
     assert (await visitor(cast.ugo).get('/client-portal/acme')).status == 200
 
 
+async def test_what_the_files_take_is_said_once_whatever_was_done(visitor: Someone, cast: Cast) -> None:
+    page = await acme(visitor, cast.mona)
+    await do(page, 'welcome', str(cast.ugo.user_id))
+    await do(page, 'ask-role', str(cast.bill.user_id))
+    await do(page, 'role', str(cast.bill.user_id), role='ClientUser')
+    assert page.shown.count('data-act="set-quota"') == 1
+
+
 async def test_the_welcome_letter_is_sent_again(visitor: Someone, cast: Cast) -> None:
     page = await acme(visitor, cast.mona)
     await do(page, 'welcome', key=str(cast.bill.user_id))

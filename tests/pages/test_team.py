@@ -114,7 +114,7 @@ async def _link_in_the_letter(cast: Cast, settings: Settings, user: UUID) -> str
 async def test_wrong_input_is_told_at_its_field_and_stays(visitor: Someone, cast: Cast) -> None:
     page = await team(visitor, cast.mona)
     await do(page, 'add', name='Theo', email='theo at northwind', role='Finance')
-    assert 'This does not look like an e-mail address.' in words(page)
+    assert re.search('This does not look like an e-mail address|Please enter an e-mail address', words(page))
     assert 'value="Theo"' in page.shown
     assert 'value="theo at northwind"' in page.shown
     assert re.search(r'value="Finance" checked', page.shown)
@@ -151,7 +151,7 @@ async def test_hostile_names_are_words(visitor: Someone, cast: Cast, maintenance
 async def test_odd_addresses_are_refused(visitor: Someone, cast: Cast, maintenance: str, odd: str) -> None:
     page = await team(visitor, cast.mona)
     await do(page, 'add', name='H', email=odd, role='Finance')
-    assert 'This does not look like an e-mail address.' in words(page)
+    assert re.search('This does not look like an e-mail address|Please enter an e-mail address', words(page))
     assert len(ask(maintenance, "select from users where tenant_id = %s and user_type = 'internal'", cast.northwind.id)) == 3
 
 

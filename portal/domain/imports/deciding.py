@@ -229,7 +229,7 @@ def _wrong_shape(batch: Batch, cells: list[str], values: dict[str, str]) -> Prob
     if any(cells[len(batch.columns) :]):
         return {'': _('This row has more cells than there are headings.')}
     return {
-        f.name: _('No column is matched with this.')
+        f.name: _('No column is chosen for it.')
         for f in fields_of(batch.kind) if f.needed and f.name not in values
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ class ImportField:
 
 COMPANY_FIELDS = (
     ImportField('name', L_('Name'), ('name', 'company', 'companyname', 'organisation', 'organization', 'client', 'customer', 'account', 'accountname', 'firma', 'firmenname', 'kunde', 'kundenname', 'unternehmen'), needed=True),
-    ImportField('outside_ref', L_('Reference'), ('reference', 'outsidereference', 'ref', 'customerno', 'customernumber', 'accountnumber', 'clientid', 'customerid', 'id', 'externalid', 'kundennummer', 'kundennr', 'kdnr', 'referenz', 'debitor', 'debitorennummer')),
+    ImportField('outside_ref', L_('Your reference'), ('yourreference', 'ihrereferenz', 'reference', 'outsidereference', 'ref', 'customerno', 'customernumber', 'accountnumber', 'clientid', 'customerid', 'id', 'externalid', 'kundennummer', 'kundennr', 'kdnr', 'referenz', 'debitor', 'debitorennummer')),
     ImportField('phone', L_('Phone'), ('phone', 'telephone', 'tel', 'phonenumber', 'mainphone', 'telefon', 'telefonnummer', 'rufnummer')),
     ImportField('website', L_('Website'), ('website', 'web', 'url', 'homepage', 'domain', 'webseite', 'internet')),
     ImportField('street', L_('Street and number'), ('streetandnumber', 'street', 'address', 'address1', 'addressline1', 'strasse', 'strassehausnummer', 'strasseundhausnummer', 'strasseundnummer', 'adresse', 'anschrift')),

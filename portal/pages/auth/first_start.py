@@ -1,7 +1,6 @@
 """The first start: with the code from the console somebody makes the MSP and its first admin."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from babel.core import get_global
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from portal.components.render import render
 from portal.components.values import Option, OptionGroup
 from portal.domain.base import Wrong, uuid7
 from portal.domain.people import clean_email, clean_name
+from portal.domain.tenants import clean_details
 from portal.guard import MSP
 from portal.i18n import LANGUAGES, _, known_timezone
 from portal.pages.auth import passwords, plain, sessions, throttle
@@ -20,6 +20,7 @@ from portal.pages.auth.forms import typed
 from portal.pages.auth.signin import SIGNIN
 from portal.pages.settings import zone_options
 
+_OF_TENANT = {'name': 'house', 'short_name': 'short'}  # what this page calls otherwise, since a person has a name, too
 FIELDS = ('house', 'short', 'language', 'timezone', 'name', 'email', 'password', 'code')  # in the order of the page
 
 
@@ -72,41 +73,24 @@ async def _is_over(request: Request) -> bool:
 
 def _checked(fields: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """What can be taken, and what is wrong, by field."""
-    good: dict[str, str] = {}
-    wrong: dict[str, str] = {}
-
-    def keep(name: str, clean: Any, *args: Any, **more: Any) -> None:
+    house = fields.get('house', '')
+    wanted = {
+        'name': house, 'short_name': fields.get('short', '').strip() or short_name(house) or '-',
+        'language': fields.get('language', ''), 'timezone': fields.get('timezone', ''),
+    }  # fmt: skip
+    good, wrong = ({_OF_TENANT.get(name, name): value for name, value in found.items()} for found in clean_details(wanted))
+    for name, clean in (('name', clean_name), ('email', clean_email)):
         try:
-            good[name] = clean(*args, **more)
+            good[name] = clean(fields.get(name, ''))
         except Wrong as e:
-            wrong[name] = next(iter(e.fields.values()))
-
-    keep('house', clean_name, fields.get('house', ''))
-    short = fields.get('short', '').strip() or short_name(good.get('house', ''))
-    keep('short', clean_name, short or '-', most=60)
-    keep('language', _language, fields.get('language', ''))
-    keep('timezone', _timezone, fields.get('timezone', ''))
-    keep('name', clean_name, fields.get('name', ''))
-    keep('email', clean_email, fields.get('email', ''))
+            wrong |= e.fields
     return good, wrong
 
 
 def short_name(house: str) -> str:
     """As people say it: "Northwind" for "Northwind IT GmbH". One that would say nothing alone is kept whole."""
     first = house.split()[0] if house.split() else ''
-    return first if len(first) > 3 else house[:60].strip()
-
-
-def _language(wanted: str) -> str:
-    if wanted not in LANGUAGES:
-        raise Wrong(language=_('Choose a language.'))
-    return wanted
-
-
-def _timezone(wanted: str) -> str:
-    if not known_timezone(wanted):
-        raise Wrong(timezone=_('Choose a time zone.'))
-    return wanted
+    return first if 3 < len(first) <= 60 else house[:60].strip()
 
 
 async def _verdict(fields: dict[str, str]) -> passwords.Verdict:

@@ -12,7 +12,7 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, Fact, Text
 from portal.domain.access import Permission
 from portal.domain.operations import Health, health, run_again
-from portal.i18n import _, _n, exact, now, number
+from portal.i18n import _, _m, _n, exact, now, number
 from portal.pages.screens import Here, Screen
 from portal.room import room
 from portal.visit import visit_of
@@ -30,7 +30,7 @@ class Line:
     name: str
     kind: str
     word: Text
-    note: str = ''
+    note: Text = ''
     href: str = ''
     link: str = ''
 
@@ -74,7 +74,8 @@ def _letters(found: Health, href: str) -> Line:
 
 
 def _backup(found: Health) -> Line:
-    name, due = _('Last backup'), _('Whoever runs the portal makes one with python -m portal backup, every night.')
+    name = _('Last backup')
+    due = _m('Whoever runs the portal makes one with <code class="nowrap">python -m portal backup</code>, every night.')
     if found.last_backup is None:
         return Line(name, 'wait', _('None is known of'), due)
     age, at = now() - found.last_backup, macro('moment')(found.last_backup, exact(found.last_backup))
@@ -168,9 +169,9 @@ class HealthPage:
 def _statement(judged: list[Line]) -> str:
     bad, wait = (sum(line.kind == kind for line in judged) for kind in ('bad', 'wait'))
     if bad:
-        return _n('{n} thing needs somebody now.', '{n} things need somebody now.', bad)
+        return _n('One thing needs somebody now.', '{n} things need somebody now.', bad)
     if wait:
-        return _n('{n} thing needs somebody soon.', '{n} things need somebody soon.', wait)
+        return _n('One thing needs somebody soon.', '{n} things need somebody soon.', wait)
     return _('Nothing has to be done.')
 
 

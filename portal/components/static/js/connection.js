@@ -15,7 +15,8 @@
     if (live) live.textContent = name ? part(name).textContent.trim() : "";
   }
 
-  function disconnected() {
+  function disconnected(reason) {
+    if (reason === "io client disconnect") return; // signing out
     // NiceGUI waits with what one does until its handshake is done: so what is done meanwhile is sent afterwards, not dropped
     window.did_handshake = false;
     clearTimeout(back);
@@ -45,6 +46,11 @@
   // The browser knows sooner than the socket does
   addEventListener("offline", () => { lost = setTimeout(() => show("lost"), PATIENCE); });
   addEventListener("online", () => window.socket?.connected && connected());
+
+  // Whoever signs out is led by the answer to that, not to where pages go whose session was ended elsewhere.
+  document.addEventListener("submit", (event) => {
+    if (event.target.getAttribute("action") === "/auth/signout") window.socket?.disconnect();
+  });
 
   // The socket exists only after NiceGUI has started
   const timer = setInterval(() => {

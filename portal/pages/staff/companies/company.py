@@ -1,8 +1,7 @@
 """One company: what waits, and its people."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup
@@ -15,9 +14,9 @@ from portal import links
 from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone, Text
+from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone
 from portal.domain.access import Permission, Principal, Role, role_label
-from portal.domain.base import NotFound, Wrong
+from portal.domain.base import NotFound
 from portal.domain.companies import archive_company, restore_company
 from portal.domain.people import (
     Company,
@@ -36,15 +35,14 @@ from portal.i18n import _, _m, _mn, _n, capped, day, spelled, when
 from portal.markdown import to_text
 from portal.pages.screens import Here
 from portal.pages.shared.people import (
-    CLIENT_ROLES,
     PersonRow,
     Presence,
     phone_link,
     presence,
     role_options,
     state_of,
-    with_link,
 )
+from portal.pages.shared.people_list import PeopleList, Person
 from portal.pages.shared.tickets import first_name, turn_mark
 from portal.pages.staff.companies.directory import is_slug
 from portal.pages.staff.companies.room import Room
@@ -62,19 +60,6 @@ def in_words(n: int) -> str:
     return spelled(n) if n < COUNT_MOST else exactly(n)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody of the company, ready to be shown."""
-
-    id: UUID
-    name: str
-    email: str
-    role: str  # a built-in one, or '' for one of the tenant's own
-    role_words: str
-    disabled_at: datetime | None
-    presence: Presence
-
-
 async def _people(db: AsyncSession, company: Company) -> list[Person]:
     asked = (
         select(User, Membership, Role.name)
@@ -86,27 +71,25 @@ async def _people(db: AsyncSession, company: Company) -> list[Person]:
     rows = list(await db.exec(asked))
     here = await presence(db, [user.id for user, _m, _own in rows])
     return [
-        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '', user.disabled_at,
-               here.get(user.id, Presence()))
+        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '',
+               state_of(user.disabled_at, here.get(user.id, Presence())), active=user.disabled_at is None)
         for user, m, own in rows
     ]  # fmt: skip
 
 
-class CompanyPage:
+class CompanyPage(PeopleList):
+    template = 'staff/about_person.html'
+
     def __init__(self, here: Here) -> None:
-        self.here, self.by, self.slug = here, here.visit.by, here.parts['slug']
+        super().__init__(here, role_options)
+        self.slug = here.parts['slug']
         if not is_slug(self.slug):
             raise NotFound
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
-        self.errors: dict[str, Text] = {}
-        self.values = self._nothing_typed()
-
-    @staticmethod
-    def _nothing_typed() -> dict[str, str]:
-        return {'name': '', 'email': '', 'role': CLIENT_ROLES[0]}
 
     async def build(self) -> None:
         await self._read()
+        self.draft = f'add-person:{self.company.id}:{self.by.user_id}'
         self.here.title(self.company.name)
         if self.company.slug != self.slug:  # an address it had before
             self.slug = self.company.slug
@@ -116,10 +99,7 @@ class CompanyPage:
         self.island = self.here.island(self._html(), self._act)
         if self.manages:
             await Room(self.here, self.slug).build()
-            self.dialog = ui.dialog()
-            self.dialog.props['aria-labelledby'] = 'about-person-title'
-            with self.dialog:
-                self.asking = self.here.island(Markup(''), self._act)
+            self.build_dialog('about-person-title')
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}', f'tickets:{self.company.id}')
 
     def _show_primary(self) -> None:
@@ -159,7 +139,7 @@ class CompanyPage:
             ours_words=_n('{count} waits for us', '{count} wait for us', n.theirs, count=exactly(n.theirs)),
             all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
             facts=self._facts(), portal_href=self._portal_href(), role_options=role_options(), values=self.values,
-            errors=self.errors, draft=self._draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
+            errors=self.errors, draft=self.draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
 
@@ -217,10 +197,6 @@ class CompanyPage:
             for r in self.lately.rows
         ]  # fmt: skip
 
-    @property
-    def _draft(self) -> str:
-        return f'add-person:{self.company.id}:{self.by.user_id}'
-
     def _statement(self) -> Markup:
         """What waits, for whom; the company's name stands above already."""
         n, href = self.counts, self.here.url('/tickets', company=self.slug)
@@ -257,7 +233,7 @@ class CompanyPage:
 
     def _row(self, person: Person) -> PersonRow:
         return PersonRow(
-            person.id, person.name, person.email, person.role_words, state_of(person.disabled_at, person.presence),
+            person.id, person.name, person.email, person.role_words, person.state,
             menu=self._menu(person) if self.manages else (), href=self.here.url(f'/people/{person.id}'),
         )  # fmt: skip
 
@@ -265,7 +241,7 @@ class CompanyPage:
         welcome = MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail')
         return (
             MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
-            *(() if person.disabled_at or self.company.archived_at else (welcome,)),
+            *(() if not person.active or self.company.archived_at else (welcome,)),
             MenuItem(_('Remove from {company}', company=self.company.name), act='ask-remove', icon='circle-minus', danger=True,
                      divided=True),
         )  # fmt: skip
@@ -273,7 +249,7 @@ class CompanyPage:
     def _facts(self) -> list[Fact]:
         facts = [Fact(_('Short name'), self.company.slug)]
         if self.company.outside_ref:
-            facts.append(Fact(_('Reference'), self.company.outside_ref))
+            facts.append(Fact(_('Your reference'), self.company.outside_ref))
         return facts
 
     def _portal_href(self) -> str:
@@ -286,115 +262,66 @@ class CompanyPage:
     async def _act(self, act: Act) -> None:
         match act.name:
             case 'add':
-                await self._add(act)
-            case 'ask-role' | 'ask-remove':
-                self._ask(act.name, self._person(act))
+                if person := await self._add(act, self._add_to_it):
+                    said = _('{name} belongs to {company} now, and gets a letter.', name=person.name, company=self.company.name)
+                    self.here.say(said)
+            case 'ask-role':
+                person = self._person(act)
+                self._ask_role(person, **self._around(person))
+            case 'ask-remove':
+                self._ask_remove(self._person(act))
             case 'ask-archive' | 'ask-restore':
                 self._ask_company(act.name)
             case 'archive':
-                await self._change_company(archive_company)
-                self.here.say(_('{company} is archived.', company=self.company.name))
+                await self._change_company(archive_company, _('{company} is archived.', company=self.company.name))
             case 'restore':
-                await self._change_company(restore_company)
-                self.here.say(_('{company} is back.', company=self.company.name))
+                await self._change_company(restore_company, _('{company} is back.', company=self.company.name))
             case 'welcome':
                 person = self._person(act)
-                await self._change(person, lambda db, company: send_welcome(db, self.by, company, person.id))
-                self.here.say(_('{name} gets the welcome letter again.', name=person.name))
+                await self._change(lambda db: send_welcome(db, self.by, self.company, person.id),
+                                   _('{name} gets the welcome letter again.', name=person.name))  # fmt: skip
             case 'role':
-                await self._change_role(act)
+                await self._change_role(
+                    act,
+                    lambda db, person_id, role: change_role(db, self.by, self.company, person_id, role),
+                    **self._around(self._person(act)),
+                )
             case 'remove':
                 person = self._person(act)
-                await self._change(person, lambda db, company: end_membership(db, self.by, company, person.id))
-                self.here.say(_('{name} no longer belongs to {company}.', name=person.name, company=self.company.name))
+                await self._change(lambda db: end_membership(db, self.by, self.company, person.id),
+                                   _('{name} no longer belongs to {company}.', name=person.name, company=self.company.name))  # fmt: skip
             case 'close':
-                self.dialog.close()
+                self._close()
             case _:
                 pass
 
-    async def _add(self, act: Act) -> None:
-        self.values = {name: act.text(name) for name in ('name', 'email', 'role')}
-        self.errors = {}
-        try:
-            async with self.here.visit.work() as db:
-                company = await company_by_slug(db, self.slug)
-                person = await add_person(
-                    db, self.by, company, name=self.values['name'], email=self.values['email'], role=self.values['role']
-                )
-        except Wrong as wrong:
-            self.errors = with_link(wrong, self.here)
-            self.island.set(self._html())
-            return
-        self.values = self._nothing_typed()
-        await self._again()
-        self.island.forget_draft(self._draft)
-        self.here.say(_('{name} belongs to {company} now, and gets a letter.', name=person.name, company=self.company.name))
+    async def _add_to_it(self, db: AsyncSession, values: dict[str, str]) -> User:
+        company = await company_by_slug(db, self.slug)
+        return await add_person(db, self.by, company, name=values['name'], email=values['email'], role=values['role'])
 
-    def _person(self, act: Act) -> Person:
-        """Of the row something was done to; raises NotFound."""
-        person = next((p for p in self.people if str(p.id) == act.key), None)
-        if person is None:
-            if self.manages:
-                self.dialog.close()  # it asked about somebody who is gone
-            raise NotFound
-        return person
+    def _around(self, person: Person) -> dict[str, Any]:
+        """What the questions about somebody say besides."""
+        admins = {p.id for p in self.people if p.role == 'ClientAdmin' and p.active}
+        return {'company': self.company, 'alone': admins == {person.id}}
 
-    def _ask(self, about: str, person: Person, *, role: str = '', error: str = '') -> None:
-        """Once, and naming the person."""
-        self.by.need(Permission.COMPANIES_MANAGE)  # the verb says so, too; without it there is no dialog to open
-        keep = Action(_('Cancel'), act='close', kind='quiet')
-        if about == 'ask-role':
-            does = Action(_('Change the role'), type='submit', kind='primary', attrs={'form': 'role-form'})
-            title = _('What may {name} do?', name=person.name)
-        else:
-            does = Action(_('Remove {name}', name=person.name), act='remove', kind='danger', attrs={'data-key': str(person.id)})
-            title = _('Remove {name} from {company}?', name=person.name, company=self.company.name)
-        self.asking.set(render(
-            'staff/about_person.html', about=about, person=person, company=self.company, title=title, actions=[keep, does],
-            role_options=role_options(), role=role or person.role, error=error, alone=self._only_admin(person),
-        ))  # fmt: skip
-        self.dialog.open()
-
-    def _only_admin(self, person: Person) -> bool:
-        admins = {p.id for p in self.people if p.role == 'ClientAdmin' and not p.disabled_at}
-        return admins == {person.id}
+    def _ask_remove(self, person: Person) -> None:
+        does = Action(_('Remove {name}', name=person.name), act='remove', kind='danger', attrs={'data-key': str(person.id)})
+        title = _('Remove {name} from {company}?', name=person.name, company=self.company.name)
+        self._ask('ask-remove', title, does, person=person, **self._around(person))
 
     def _ask_company(self, about: str) -> None:
-        self.by.need(Permission.COMPANIES_MANAGE)
         name = self.company.name
         does, title = {
             'ask-archive': (Action(_('Archive {company}', company=name), act='archive', kind='danger'), _('Archive {company}?', company=name)),
             'ask-restore': (Action(_('Bring {company} back', company=name), act='restore', kind='primary'), _('Bring {company} back?', company=name)),
         }[about]  # fmt: skip
-        self.asking.set(render(
-            'staff/about_company.html', about=about, title=title, actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
-            people=sum(not person.disabled_at for person in self.people), open=self.counts.open,
-        ))  # fmt: skip
-        self.dialog.open()
+        self._ask(
+            about, title, does, 'staff/about_company.html', people=sum(p.active for p in self.people), open=self.counts.open
+        )
 
-    async def _change_company(self, verb: Callable[[AsyncSession, Principal, UUID], Awaitable[None]]) -> None:
-        async with self.here.visit.work() as db:
-            await verb(db, self.by, self.company.id)
-        self.dialog.close()
-        await self._again()
+    async def _change_company(self, verb: Callable[[AsyncSession, Principal, UUID], Awaitable[None]], done: str) -> None:
+        await self._change(lambda db: verb(db, self.by, self.company.id), done)
         self._show_primary()
-
-    async def _change_role(self, act: Act) -> None:
-        person, role = self._person(act), act.text('role')
-        try:
-            await self._change(person, lambda db, company: change_role(db, self.by, company, person.id, role))
-        except Wrong as wrong:
-            self._ask('ask-role', person, role=role, error=wrong.fields.get('role', ''))
-            return
-        self.here.say(_('{name} is {role} now.', name=person.name, role=role_label(role)))
-
-    async def _change(self, person: Person, verb: Callable[[AsyncSession, Company], Awaitable[None]]) -> None:
-        async with self.here.visit.work() as db:
-            await verb(db, await company_by_slug(db, self.slug))
-        if self.manages:
-            await Room(self.here, self.slug).build()
-            self.dialog.close()
-        await self._again()
 
 
 async def company(here: Here) -> None:

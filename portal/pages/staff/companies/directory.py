@@ -232,7 +232,7 @@ class Companies:
         )
         on = self.show != 'active'
         return Filter(
-            'show', _('Which'), options, chosen=words[self.show] if on else '', clear_href=self._link(show='') if on else ''
+            'show', _('State'), options, chosen=words[self.show] if on else '', clear_href=self._link(show='') if on else ''
         )
 
 

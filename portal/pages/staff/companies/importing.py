@@ -39,6 +39,7 @@ from portal.pages.shared.people import CLIENT_ROLES
 from portal.settings import Settings
 
 SHOWN = 50  # refused rows; all of them are in the file
+CELL, ROW = 40, 160  # letters of a cell and of a row that are shown
 
 
 def kind_words(kind: Kind) -> str:
@@ -210,13 +211,14 @@ class ImportPage:
             Outcome.REFUSE: (_('Is refused'), 'bad', 'triangle-alert'),
         }[decision.outcome]
         labels = {f.name: str(f.label) for f in fields_of(self.batch.kind)}
-        rest = [words for name, words in decision.problems.items() if name not in self.batch.mapping]
+        rest = [f'{labels[name]}: {words}' if name in labels else words
+                for name, words in decision.problems.items() if name not in self.batch.mapping]  # fmt: skip
         changed = [labels.get(name, name) for name in decision.changes] if decision.outcome is Outcome.CHANGE else []
         return PreviewRow(number, shown, macro('state')(word, kind, icon_name=icon), ' '.join(rest) or ', '.join(changed))
 
     def _cell(self, name: str, decision: Decision) -> Text:
         value = decision.values.get(name, '')
-        return role_label(value) if name == 'role' else value
+        return role_label(value) if name == 'role' else _cut(value, CELL)
 
     def _refused(self) -> list[tuple[int, str, list[tuple[str, str]]]]:
         """line, the row itself, and for each field what is wrong"""
@@ -224,7 +226,7 @@ class ImportPage:
         return [
             (
                 row.number,
-                ' · '.join(cell for cell in row.cells if cell)[:160],
+                _cut(' · '.join(cell for cell in row.cells if cell), ROW),
                 [(labels.get(name, ''), words) for name, words in row.problems],
             )
             for row in self.refused
@@ -236,7 +238,10 @@ class ImportPage:
             case State.READY:
                 todo = self.tally.add + self.tally.change
                 go = Action(_n('Import {n} row', 'Import {n} rows', todo), act='start', kind='primary')
-                return [*([go] if todo else []), Action(_('Throw away'), act='throw', kind='quiet', icon='trash-2')]
+                return [
+                    *([go] if todo else []),
+                    Action(_('Throw away'), act='throw', kind='quiet' if todo else '', icon='trash-2'),
+                ]
             case State.RUNNING if not is_stuck(self.batch):
                 return [Action(_('Stop'), act='stop', icon='circle-pause')]
             case State.RUNNING:
@@ -291,6 +296,12 @@ class ImportPage:
             'company': company if company in {str(c.id) for c in self.companies} else '',
             'role': role if role in CLIENT_ROLES else CLIENT_ROLES[0], 'invite': 'invite' in act,
         }  # fmt: skip
+
+
+def _cut(words: str, most: int) -> str:
+    """On one line."""
+    words = ' '.join(words.split())
+    return words if len(words) <= most else words[: most - 1].rstrip() + '…'
 
 
 async def one_import(here: Here) -> None:
