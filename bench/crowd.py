@@ -36,6 +36,8 @@ ACKNOWLEDGED = 3.0  # seconds between two times that a browser tells what it has
 #: Calls of the stage's methods, as they stand in a frame: go there; a toast.
 LED = 'leadTo\\"'
 _CALL = re.compile(r'return runMethod\(\d+, "(leadTo|say)", (\[.*\])\)$')
+_FAULT = re.compile(r'class="nothing nothing-fault".*?<h1>(.*?)</h1>')
+_NUMBERED = re.compile(r' \([0-9a-f]{8}\)$')  # a fault's number in the log
 
 #: When the text is there, by the clock of the machine.
 SEEN = """(words) => new Promise((done) => {
@@ -302,7 +304,7 @@ class Person:
         elif values[1] == 'bad':  # a toast that says why something was not done
             for future in self.waiting.values():
                 if not future.done():
-                    future.set_exception(Refused(values[0]))
+                    future.set_exception(Refused(_NUMBERED.sub('', values[0])))
 
     def _update(self, elements: dict[str, Any]) -> None:
         for key, element in elements.items():
@@ -325,11 +327,14 @@ class Person:
             self.waiting.pop(words, None)
 
     async def go(self, path: str) -> float:
-        """When the screen had arrived."""
+        """When the screen had arrived. Refused if it says that something failed, or is not there."""
         there = asyncio.ensure_future(self.until(arrived(self.page.number + 1)))
         await asyncio.sleep(0)
         await self.page.send_go(path)
-        return await there
+        at = await there
+        if fault := next((found for html in self.islands.values() if (found := _FAULT.search(html))), None):
+            raise Refused(fault[1])
+        return at
 
     async def act(self, name: str, **values: str) -> None:
         """As the form with this act is sent, by somebody who does not mind what others have said meanwhile."""
