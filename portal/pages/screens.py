@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from nicegui import background_tasks, ui
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from portal import i18n, metrics
 from portal.components.frame import Primary
@@ -137,7 +138,7 @@ class Here:
             number = reference(error, self.path)
             if quietly:
                 return
-            if isinstance(error, DBAPIError | OSError):
+            if isinstance(error, DBAPIError | NoConnectionFree | OSError):
                 self.say(
                     _('The database cannot be reached right now. Nothing was lost; please try again. ({number})', number=number),
                     bad=True,
