@@ -9,6 +9,7 @@ import json
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from playwright.async_api import async_playwright
 
 from bench.data import Someone
 from bench.measure import Line, median, p95, within
-from bench.pages import ARRIVED, Open, opened, visitor
+from bench.pages import Open, arrived, opened, visitor
 from bench.serve import Served
 from tests.browser.conftest import ARGS
 from tests.peers import chromium
@@ -29,7 +30,14 @@ from tests.peers import chromium
 WATCHERS, MOST_LAST = 200, 150  # pages that show the ticket; ms until the last of them has the comment
 MANY = 1_000
 ACTIONS_AN_HOUR = 20_000  # what 200 people do, by the load that a large help desk's maker publishes
-SETTLED, PATIENCE = 1.0, 60  # seconds
+SETTLED, PATIENCE = 1.0, 30  # seconds
+ACKNOWLEDGED = 3.0  # seconds between two times that a browser tells what it has received, as NiceGUI's script does
+
+#: Calls of the stage's methods, as they stand in a frame: go there; a toast.
+LED = 'leadTo\\"'
+_CALL = re.compile(r'return runMethod\(\d+, "(leadTo|say)", (\[.*\])\)$')
+_FAULT = re.compile(r'class="nothing nothing-fault".*?<h1>(.*?)</h1>')
+_NUMBERED = re.compile(r' \([0-9a-f]{8}\)$')  # a fault's number in the log
 
 #: When the text is there, by the clock of the machine.
 SEEN = """(words) => new Promise((done) => {
@@ -160,10 +168,14 @@ async def _clicks(page: 'Person', who: Someone, times: int) -> list[float]:
 # ---------- a working day ----------
 
 
+class Refused(Exception):
+    """The portal said no, or did not show what was to be used; the words are the reason."""
+
+
 @dataclass
 class Tally:
     taken: dict[str, list[float]] = field(default_factory=dict)
-    failed: int = 0
+    failed: Counter[str] = field(default_factory=Counter[str])  # what, and why
 
     def add(self, what: str, ms: float) -> None:
         self.taken.setdefault(what, []).append(ms)
@@ -188,7 +200,8 @@ async def _working(served: Served, crowd: Sequence[Someone], *, minutes: float) 
         found += [
             Line(f'{what}: from event to answer, p50 and p95', f'{median(tally.all):.0f} ms', f'{p95(tally.all):.0f} ms'),
             Line('… a reply, p50 and p95', f'{median(writing):.0f} ms', f'{p95(writing):.0f} ms'),
-            Line('… actions done and failed', f'{len(tally.all):,}', f'{tally.failed}'),
+            Line('… actions done and failed', f'{len(tally.all):,}', f'{tally.failed.total()}'),
+            *(Line(f'… failed: {reason}', ours=f'{count}') for reason, count in tally.failed.most_common()),
             Line('… processor, the crowd and the portal', f'{theirs:.0f} %', f'{ours:.0f} %'),
             Line('… memory of the portal, before and after', f'{before / 1024:.0f} MB', f'{served.rss() / 1024:.0f} MB'),
         ]
@@ -198,47 +211,50 @@ async def _working(served: Served, crowd: Sequence[Someone], *, minutes: float) 
 
 
 async def _day(person: 'Person', numbers: list[int], rate: float, seconds: float, tally: Tally) -> None:
-    """Acts now and then, as people do, each at their own times; one thing after the other."""
+    """Acts now and then, as people do, each at their own times; one thing after the other. `numbers`: of tickets that are open to
+    them. Who has none writes one, instead of a reply, and has one then."""
     luck = random.Random(person.who.key + str(id(person)))
     ends = time.perf_counter() + seconds
-    root = person.who.root
     while (pause := luck.expovariate(rate)) + time.perf_counter() < ends:
         await asyncio.sleep(pause)
-        label = f'T-{luck.choice(numbers)}'
         what = luck.choices(['ticket', 'list', 'search', 'home', 'new', 'reply'], [36, 26, 10, 10, 4, 14])[0]
-        began = time.perf_counter()
+        if not numbers and what in ('ticket', 'reply'):
+            what = 'list' if what == 'ticket' or person.who.slug is None else 'write'
         try:
-            async with asyncio.timeout(30):
-                match what:
-                    case 'ticket':
-                        await person.go(f'{root}/tickets/{label}')
-                    case 'list':
-                        await person.go(f'{root}/tickets')
-                    case 'search':
-                        await person.go(f'{root}/tickets?q={luck.choice(["printer", "laptop slow", "zebra", "mailbox"])}')
-                    case 'home':
-                        await person.go(root)
-                    case 'new':
-                        await person.go(f'{root}/tickets/new')
-                    case _:
-                        await person.go(f'{root}/tickets/{label}')
-                        words = f'It still happens, {luck.randrange(10**9)}'
-                        began = time.perf_counter()
-                        there = asyncio.ensure_future(person.until(words))
-                        await asyncio.sleep(0)
-                        await person.act('say' if person.who.slug is None else 'reply', body=words, kind='reply', do='reply')
-                        await there
-        except (TimeoutError, StopIteration):
-            tally.failed += 1
-        else:
-            tally.add(what, (time.perf_counter() - began) * 1000)
+            tally.add(what, await _done(person, what, numbers, luck))
+        except (Refused, websockets.ConnectionClosed) as e:
+            tally.failed[f'{what}: {e}'] += 1
+
+
+async def _done(person: 'Person', what: str, numbers: list[int], luck: random.Random) -> float:
+    """Milliseconds from the event to its answer."""
+    root, words = person.who.root, f'It still happens, {luck.randrange(10**9)}'
+    if what == 'reply':
+        await person.go(f'{root}/tickets/T-{luck.choice(numbers)}')
+        form = 'say' if person.who.slug is None else 'reply'
+        return await person.tell(words, form, body=words, kind='reply', do='reply')
+    if what == 'write':
+        await person.go(f'{root}/tickets/new')
+        took = await person.tell(LED, 'send', subject=words, text=words, priority='normal', visibility='company')
+        numbers.append(int(person.led.rpartition('T-')[2]))
+        return took
+    places = {'list': '/tickets', 'home': '', 'new': '/tickets/new'}
+    match what:
+        case 'ticket':
+            path = f'/tickets/T-{luck.choice(numbers)}'
+        case 'search':
+            path = f'/tickets?q={luck.choice(["printer", "laptop slow", "zebra", "mailbox"])}'
+        case _:
+            path = places[what]
+    began = time.perf_counter()
+    return (await person.go(root + path) - began) * 1000
 
 
 async def _numbers(served: Served, who: Someone) -> list[int]:
     """Of open tickets that they see."""
     async with visitor(served, who) as http:
         html = (await http.get(f'{who.root}/tickets')).text
-    return [int(n) for n in dict.fromkeys(re.findall(r'/tickets/T-(\d+)', html))] or [0]
+    return [int(n) for n in dict.fromkeys(re.findall(r'id="row-T-(\d+)"', html))]
 
 
 # ---------- one of the crowd ----------
@@ -250,8 +266,10 @@ class Person:
     def __init__(self, who: Someone, page: Open, html: str) -> None:
         self.who, self.page = who, page
         self.islands = dict(re.findall(r'data-island="(\d+)">(.*?)(?=data-island="|<!-- first paint -->)', html, re.DOTALL))
-        self.waiting: list[tuple[str, asyncio.Future[float]]] = []
-        self.reading = asyncio.create_task(self._read())
+        self.waiting: dict[str, asyncio.Future[float]] = {}  # words → when they came
+        self.led = ''  # where the portal last sent them
+        self.next = self.told = 0  # number of the message that comes next, and what the portal was told of it
+        self.tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._acknowledge())]
 
     async def _read(self) -> None:
         with suppress(websockets.ConnectionClosed):
@@ -260,13 +278,33 @@ class Person:
                     await self.page.socket.send('3')
                     continue
                 now, text = time.perf_counter(), str(said)
-                for words, future in list(self.waiting):
-                    if words in text:
-                        self.waiting.remove((words, future))
-                        if not future.done():
-                            future.set_result(now)
-                if text.startswith('42["update"'):
-                    self._update(json.loads(text[2:])[1])
+                if text.startswith('42['):
+                    name, content = json.loads(text[2:])
+                    self.next = content.get('_id', self.next - 1) + 1
+                    if name == 'update':
+                        self._update(content)
+                    elif call := _CALL.match(content.get('code', '')):
+                        self._called(call[1], json.loads(call[2]))
+                for words in [words for words in self.waiting if words in text]:
+                    if not (future := self.waiting.pop(words)).done():
+                        future.set_result(now)
+
+    async def _acknowledge(self) -> None:
+        with suppress(websockets.ConnectionClosed):
+            while True:
+                await asyncio.sleep(ACKNOWLEDGED)
+                if self.told < self.next:
+                    self.told = self.next
+                    message = {'client_id': self.page.client, 'next_message_id': self.next}
+                    await self.page.socket.send('42' + json.dumps(['ack', message]))
+
+    def _called(self, method: str, values: list[Any]) -> None:
+        if method == 'leadTo':
+            self.led = values[0]
+        elif values[1] == 'bad':  # a toast that says why something was not done
+            for future in self.waiting.values():
+                if not future.done():
+                    future.set_exception(Refused(_NUMBERED.sub('', values[0])))
 
     def _update(self, elements: dict[str, Any]) -> None:
         for key, element in elements.items():
@@ -279,27 +317,52 @@ class Person:
                 self.islands[key] = html
 
     async def until(self, words: str) -> float:
-        """When this came."""
-        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self.waiting.append((words, future))
-        return await asyncio.wait_for(future, PATIENCE)
+        """When this came. Refused if the portal said no instead, or nothing for half a minute."""
+        self.waiting[words] = future = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(future, PATIENCE)
+        except TimeoutError:
+            raise Refused('no answer') from None
+        finally:
+            self.waiting.pop(words, None)
 
-    async def go(self, path: str) -> None:
-        arrived = asyncio.ensure_future(self.until(ARRIVED))
+    async def go(self, path: str) -> float:
+        """When the screen had arrived. Refused if it says that something failed, or is not there."""
+        there = asyncio.ensure_future(self.until(arrived(self.page.number + 1)))
         await asyncio.sleep(0)
         await self.page.send_go(path)
-        await arrived
+        at = await there
+        if fault := next((found for html in self.islands.values() if (found := _FAULT.search(html))), None):
+            raise Refused(fault[1])
+        return at
 
     async def act(self, name: str, **values: str) -> None:
         """As the form with this act is sent, by somebody who does not mind what others have said meanwhile."""
-        island = next(key for key, html in self.islands.items() if f'data-act="{name}"' in html and key in self.page.elements)
+        island = next(
+            (key for key, html in self.islands.items() if f'data-act="{name}"' in html and key in self.page.elements), None
+        )
+        if island is None:
+            raise Refused(f'no form “{name}” on the page')
         listener = next(e['listener_id'] for e in self.page.elements[island]['events'] if e['type'] == 'act')
         args = {'act': name, 'key': None, 'values': values, 'number': 1}
         message = {'id': int(island), 'client_id': self.page.client, 'listener_id': listener, 'args': [json.dumps(args)]}
         await self.page.socket.send('42' + json.dumps(['event', message]))
 
+    async def tell(self, words: str, form: str, **values: str) -> float:
+        """Sends a form; milliseconds until `words` came back."""
+        came = asyncio.ensure_future(self.until(words))
+        await asyncio.sleep(0)
+        began = time.perf_counter()
+        try:
+            await self.act(form, **values)
+        except Refused:
+            came.cancel()
+            raise
+        return (await came - began) * 1000
+
     async def close(self) -> None:
-        self.reading.cancel()
+        for task in self.tasks:
+            task.cancel()
         await self.page.socket.close()
 
 

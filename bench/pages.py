@@ -14,8 +14,12 @@ from bench.measure import Line, in_turn, median, within
 from bench.serve import COUNT, EMPTY, FORGET, Served
 
 MOST_CPU, MOST_ELEMENTS, MOST_MEMORY = 8, 100, 200  # ms, elements, KB
-ARRIVED = 'arrived\\"'  # the call of the stage's method, as it stands in a frame
 BLOCK = 25  # requests between two looks at the clock of the processor, which ticks in 10 ms
+
+
+def arrived(number: int) -> str:
+    """The call of the stage's method, as it stands in a frame. Number 0 is the first screen, told when the socket opens."""
+    return f'arrived\\", [{number}]'
 
 
 class Open:
@@ -27,19 +31,20 @@ class Open:
 
     async def go(self, path: str) -> None:
         """Follow a link in the frame, until the server says that the screen has arrived."""
-        await self.send_go(path)
+        number = await self.send_go(path)
         async with asyncio.timeout(10):
-            while ARRIVED not in (said := await self.socket.recv()):
+            while arrived(number) not in (said := await self.socket.recv()):
                 if said == '2':
                     await self.socket.send('3')  # or the server takes the page for dead
 
-    async def send_go(self, path: str) -> None:
+    async def send_go(self, path: str) -> int:
         self.number += 1
         stage, events = next((id_, e['events']) for id_, e in self.elements.items() if e['tag'] == 'nicegui-stage')
         listener = next(event['listener_id'] for event in events if event['type'] == 'go')
         message = {'id': int(stage), 'client_id': self.client, 'listener_id': listener,
                    'args': [json.dumps({'path': path, 'number': self.number})]}  # fmt: skip
         await self.socket.send('42' + json.dumps(['event', message]))
+        return self.number
 
 
 async def opened(served: Served, http: httpx.AsyncClient, who: Someone, path: str) -> Open:

@@ -352,6 +352,14 @@ def forget_html(client: Client) -> None:
     client._body_html = ''  # pyright: ignore[reportPrivateUsage]
 
 
+def forget(client: Client) -> None:
+    """A page that ended leaves nothing behind: neither what named it and is named by it, nor the storage of its tab, which NiceGUI
+    keeps for every tab there ever was, and the portal does not use."""
+    client.connect_handlers.clear()
+    client.delete_handlers.clear()
+    core.app.storage._tabs.pop(client._pinned_tab_id or '', None)  # pyright: ignore[reportPrivateUsage]
+
+
 def over(client: Client) -> str:
     """Where a page goes whose session is over."""
     owner = visit_of(client)

@@ -38,4 +38,4 @@ def settle() -> None:
     """After the start: what lives as long as the process need not be looked through for garbage again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 10, 10)  # the rings that NiceGUI makes of each element are found while they are few

@@ -22,7 +22,15 @@ def heard(payload: str) -> str | None:
         _until.setdefault(ticket, {})[who] = (what, time.monotonic() + STAYS)
     else:
         _until.get(ticket, {}).pop(who, None)
+    _forget()
     return ticket
+
+
+def _forget() -> None:
+    """Tickets on which nobody writes any more: there may be no page of staff that asks."""
+    now = time.monotonic()
+    for key in [key for key, entries in _until.items() if all(ends <= now for _what, ends in entries.values())]:
+        del _until[key]
 
 
 def writers(ticket_id: UUID) -> dict[UUID, str]:

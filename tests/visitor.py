@@ -8,8 +8,10 @@ from uuid import UUID
 
 import httpx
 from nicegui import Client
+from nicegui.element import Element
 
 from portal.components.island import Island
+from portal.components.stage import Stage
 
 
 class Page:
@@ -35,13 +37,22 @@ class Page:
         island = next(i for i in self.islands if re.search(rf'data-(act|on)="{name}"', str(i.content)))
         await self.send(island, {'act': name, 'key': key, 'values': values, 'number': 1})
 
+    async def go(self, path: str) -> None:
+        """As when a link is followed within the page."""
+        assert self.client
+        stage = next(e for e in self.client.elements.values() if isinstance(e, Stage))
+        await self._event(stage, 'go', {'path': path, 'number': 1})
+
     async def send(self, island: Island, message: Any) -> None:
         """Any message to an island's handler, and until it has been dealt with."""
-        handlers = [e for e in island._event_listeners.values() if e.type == 'act']  # pyright: ignore[reportPrivateUsage]
+        await self._event(island, 'act', message)
+
+    async def _event(self, element: Element, kind: str, message: Any) -> None:
+        handlers = [e for e in element._event_listeners.values() if e.type == kind]  # pyright: ignore[reportPrivateUsage]
         before = asyncio.all_tasks()
         assert self.client
         self.client.handle_event(
-            {'id': island.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': [json.dumps(message)]}
+            {'id': element.id, 'client_id': self.client.id, 'listener_id': handlers[0].id, 'args': [json.dumps(message)]}
         )
         started = asyncio.all_tasks() - before
         if started:

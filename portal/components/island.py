@@ -126,8 +126,16 @@ class Island(Element, component='static/js/island.js'):
         """Into the composer that stands in it, where the cursor is."""
         self.run_method('insert', text)
 
+    def _handle_delete(self) -> None:
+        """Lets go of the page behind it, which names its islands: a ring would stay in memory until the collector comes."""
+        super()._handle_delete()
+        self._on_act = None
+        with self._props.suspend_updates():
+            self._props.clear()
+
     async def _handle(self, event: GenericEventArguments) -> None:
-        assert self._on_act is not None
+        if self._on_act is None:  # the screen was left before its turn came
+            return
         number = event.args.get('number') if isinstance(event.args, dict) else None
         try:
             result = self._on_act(act_from(event.args))

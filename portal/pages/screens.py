@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from nicegui import Client, background_tasks, ui
+from nicegui import background_tasks, ui
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from portal import i18n, metrics
 from portal.components.frame import Primary
@@ -137,7 +138,7 @@ class Here:
             number = reference(error, self.path)
             if quietly:
                 return
-            if isinstance(error, DBAPIError | OSError):
+            if isinstance(error, DBAPIError | NoConnectionFree | OSError):
                 self.say(
                     _('The database cannot be reached right now. Nothing was lost; please try again. ({number})', number=number),
                     bad=True,
@@ -146,8 +147,11 @@ class Here:
                 self.say(_('Something failed. What you typed is still here. ({number})', number=number), bad=True)
 
     def close(self) -> None:
+        """The screen ends. It names nothing that names it any more, so that its memory is free at once."""
         for each in self.closing:
             each.close()
+        self.closing.clear()
+        self.on_primary = None
 
 
 class Screens:
@@ -238,9 +242,16 @@ class Screens:
             here.title(title)
             Island(macro('fault')(title, words, reference=number, actions=actions, kind='' if label else 'bad', label=label))
 
-    def _close(self, _client: Client | None = None) -> None:
+    def _close(self) -> None:
+        """The page ends; a screen that is being built yet says nothing more."""
         if self.here:
             self.here.close()
+        self.here = None
+        self.moved = self.show_primary = self.show_title = _nobody
+
+
+def _nobody(_what: object) -> None:
+    pass
 
 
 def as_visitor(visit: Visit) -> None:
