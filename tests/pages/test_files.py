@@ -1,5 +1,6 @@
 """Files come and go by plain requests: what is believed of them, and who gets them."""
 
+import asyncio
 import io
 import json
 import re
@@ -186,6 +187,36 @@ async def test_a_company_has_so_much_room(visitor: type[Visitor], cast: Cast, st
     await mona.act('set-quota', quota='')
     assert (await send(ugo, ACME, NEW_TICKET, b'x' * 1_000_001)).status_code == 201
     assert 'set-quota' not in (await visitor(cast.tess).get('/msp/companies/acme')).html
+
+
+async def test_room_is_held_for_what_is_still_coming(visitor: type[Visitor], cast: Cast, stored: Any, maintenance: str) -> None:
+    """Of several at once, who finds no room is refused before the disk has taken a byte. What staff send does not tell clients."""
+    with psycopg.connect(maintenance) as c:
+        c.execute('update company set file_quota_mb = 1 where id = %s', (cast.acme.id,))
+    goes_on = asyncio.Event()
+
+    async def paused(size: int) -> AsyncIterator[bytes]:
+        yield b'x' * 1000
+        await goes_on.wait()
+        yield b'x' * (size - 1000)
+
+    async def until_held(count: int) -> None:
+        while len([path for path in stored() if '.incoming' in path.parts]) < count:
+            await asyncio.sleep(0.01)
+
+    place = reply_to(cast.printer.id)
+    announced = {'content-length': '600000'}
+    tess = asyncio.create_task(send(visitor(cast.tess), '/msp', place, paused(600_000), headers=announced))
+    await until_held(1)
+    ada = asyncio.create_task(send(visitor(cast.ada), ACME, place, paused(600_000), headers=announced))
+    await until_held(2)
+    ugo = visitor(cast.ugo)
+    assert (await send(ugo, ACME, place, b'x' * 600_000)).status_code == 413
+    assert (await send(ugo, ACME, place, slowly(b'x' * 300_000, b'x' * 200_000))).status_code == 413
+    assert (await send(ugo, ACME, place, b'x' * 300_000)).status_code == 201
+    goes_on.set()
+    assert [(await each).status_code for each in (tess, ada)] == [201, 201]
+    assert not [path for path in stored() if '.incoming' in path.parts]
 
 
 async def test_who_is_signed_out_meanwhile_sends_nothing(
