@@ -195,27 +195,24 @@ async def test_room_is_held_for_what_is_still_coming(visitor: type[Visitor], cas
         c.execute('update company set file_quota_mb = 1 where id = %s', (cast.acme.id,))
     goes_on = asyncio.Event()
 
-    async def paused(size: int) -> AsyncIterator[bytes]:
+    async def paused(begun: asyncio.Event) -> AsyncIterator[bytes]:
         yield b'x' * 1000
+        begun.set()  # the first bytes were taken
         await goes_on.wait()
-        yield b'x' * (size - 1000)
+        yield b'x' * 599_000
 
-    async def until_held(count: int) -> None:
-        while len([path for path in stored() if '.incoming' in path.parts]) < count:
-            await asyncio.sleep(0.01)
-
-    place = reply_to(cast.printer.id)
-    announced = {'content-length': '600000'}
-    tess = asyncio.create_task(send(visitor(cast.tess), '/msp', place, paused(600_000), headers=announced))
-    await until_held(1)
-    ada = asyncio.create_task(send(visitor(cast.ada), ACME, place, paused(600_000), headers=announced))
-    await until_held(2)
+    place, under_way = reply_to(cast.printer.id), list[asyncio.Task[httpx.Response]]()
+    for who, root in ((cast.tess, '/msp'), (cast.ada, ACME)):
+        begun = asyncio.Event()
+        content, length = paused(begun), {'content-length': '600000'}
+        under_way.append(asyncio.create_task(send(visitor(who), root, place, content, headers=length)))
+        await begun.wait()
     ugo = visitor(cast.ugo)
     assert (await send(ugo, ACME, place, b'x' * 600_000)).status_code == 413
     assert (await send(ugo, ACME, place, slowly(b'x' * 300_000, b'x' * 200_000))).status_code == 413
     assert (await send(ugo, ACME, place, b'x' * 300_000)).status_code == 201
     goes_on.set()
-    assert [(await each).status_code for each in (tess, ada)] == [201, 201]
+    assert [(await each).status_code for each in under_way] == [201, 201]
     assert not [path for path in stored() if '.incoming' in path.parts]
 
 

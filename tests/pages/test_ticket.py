@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from portal import live, writing
@@ -126,6 +127,23 @@ async def test_a_client_cannot_do_what_the_page_does_not_offer(visitor: type[Vis
     assert now.shown.count('class="happened"') == ada.shown.count('class="happened"') == 0
     assert 'Kyocera at reception prints blank pages' in now.shown
     assert SECRET not in now.shown
+
+
+async def test_a_page_that_did_not_hear_of_another_role_does_nothing_with_the_old_one(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
+    """Nobody tells pages here, as when the listener has lost the database. Tess has a ticket open, and is in finance since."""
+    page = await staff_page(visitor, cast.tess, cast)
+    with psycopg.connect(maintenance) as c:
+        c.execute("update users set staff_role = 'Finance' where id = %s", (cast.tess.user_id,))
+    await page.act('priority', priority='urgent', shown='normal')
+    with psycopg.connect(maintenance) as c:
+        assert c.execute('select priority from ticket where id = %s', (cast.printer.id,)).fetchone() == ('normal',)
+    assert page.client
+    assert page.client.is_deleted
+    again = await staff_page(visitor, cast.tess, cast)
+    assert again.status == 200
+    assert 'data-act="priority"' not in again.html
 
 
 async def test_subject_and_visibility_by_who_asked(visitor: type[Visitor], cast: Cast) -> None:
