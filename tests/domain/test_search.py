@@ -100,6 +100,7 @@ async def test_some_words_are_better_than_nothing(look: Look, cast: Cast) -> Non
         '😀',
         "');--",
         '\ud800',
+        '\U0001d160' * 200,
     ],
 )
 @pytest.mark.parametrize('who', ['ada', 'tess'])
