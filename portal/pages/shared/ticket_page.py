@@ -374,7 +374,7 @@ class TicketPage:
 
     async def _leave(self) -> None:
         async with self.here.visit.work() as db:
-            await leave(db, self.by, await ticket_by_number(db, self.number))
+            await leave(db, self.by, await ticket_by_number(db, self.number, lock=True))
         try:
             await self._read()
         except NotFound:
