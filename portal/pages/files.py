@@ -48,7 +48,7 @@ log = logging.getLogger('portal.files')
 router = APIRouter()
 PATIENCE = 60  # seconds without a byte: the line is dead
 CHUNK = 256 * 1024  # bytes written at once
-_looking = asyncio.Semaphore(2)  # images decoded at the same time: each may take 200 MB
+_looking = asyncio.Semaphore(2)  # images decoded at the same time: each may take 350 MB
 
 
 class TooLarge(Exception):
