@@ -6,8 +6,8 @@ from alembic import op
 
 from portal.db.migrations.words import hand_over, replace, script
 
-revision = '0011'
-down_revision = '0010'
+revision = '0012'
+down_revision = '0011'
 branch_labels = None
 depends_on = None
 
@@ -16,7 +16,7 @@ SQL = Path(__file__).parent / 'sql'
 
 def upgrade() -> None:
     _entering()
-    replace((SQL / '0011_search.sql').read_text())
+    replace((SQL / '0012_search.sql').read_text())
     # of two tenants of the name that the operator named, the older one: nobody gets in front of another by a new name
     replace("""
         create or replace function app.tenant_for(p_host text, p_default text) returns jsonb
