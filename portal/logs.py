@@ -22,6 +22,7 @@ faults = logging.getLogger('portal.faults')
 #: Of the request, or of the request that opened the websocket; also in the answer, as X-Request-ID.
 request_id: ContextVar[str] = ContextVar('request_id', default='')
 QUIET = ('alembic', 'procrastinate', 'httpx', 'asyncio')  # of these, warnings and errors
+OWN_WAY = ('engineio.server', 'socketio.server')  # they write past everybody, with the words of exceptions, unless a level is set
 OURS = ('portal', '__main__')
 FIELDS = {'asctime': 'time', 'levelname': 'level', 'name': 'logger'}
 _PRIVATE = re.compile(r'\?\S*|\S+@\S+|"[^"]*"|\'[^\']*\'|<[^>]*>')  # queries, mail addresses, quotations, representations
@@ -35,6 +36,9 @@ def install(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    for name in OWN_WAY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).handlers.clear()
 
 
 def reference(error: BaseException, where: str) -> str:
@@ -66,7 +70,7 @@ def discreet(record: logging.LogRecord) -> bool:
         record.args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in record.args)
     if record.exc_info is True:
         record.exc_info = sys.exc_info()
-    record.stack_info = None
+    record.stack_info = record.exc_text = None  # another handler may have written the words of the exception there
     record.request = request_id.get()
     return True
 

@@ -14,7 +14,9 @@ from PIL import Image, ImageOps
 
 log = logging.getLogger('portal.files')
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'MPO')
-MOST_PIXELS = 50_000_000  # more is not decoded: a small file can claim to be of any size
+#: More is not decoded: a small file can claim to be of any size, and 86 bytes become a gigabyte. Photographs are decoded at a
+#: fraction of their size; everything else is screenshots and drawings (7680 × 2160 fits). Neither takes more than 350 MB.
+MOST_PIXELS, MOST_WHOLE = 50_000_000, 18_000_000
 LARGEST = (1600, 1600)  # pixels of a preview
 HEAD = 8192  # bytes
 #: Served as what they are, to be opened by the right programme; everything else as bytes, and all of it as attachments.
@@ -48,11 +50,11 @@ def _image(path: Path) -> Look | None:
             warnings.simplefilter('error', Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 media_type = 'image/jpeg' if image.format == 'MPO' else Image.MIME[image.format or '']
-                if image.width * image.height > MOST_PIXELS:
+                if image.width * image.height > (MOST_PIXELS if media_type == 'image/jpeg' else MOST_WHOLE):
                     return Look(media_type)
                 image.draft('RGB', LARGEST)  # a large photo is decoded at a fraction of its size
+                image.thumbnail(LARGEST)  # first, or turning it takes its memory twice
                 shown = ImageOps.exif_transpose(image)
-                shown.thumbnail(LARGEST)
                 alpha = 'A' in shown.getbands() or 'transparency' in shown.info
                 out = io.BytesIO()
                 shown.convert('RGBA' if alpha else 'RGB').save(

@@ -4,7 +4,10 @@ CommonMark with tables and strikethrough; a single new line is a line break. mar
 only the tags we know: a fault in one of them does not open the other.
 """
 
+import asyncio
 import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from html import unescape
 
@@ -14,7 +17,9 @@ from markupsafe import Markup, escape
 
 MOST_SIGNS = 50_000
 MOST_COLUMNS = 20
+MOST_LINES = 1000  # of a text with a table
 MOST_NESTING = 20
+LONG = 5000  # signs, from which on one may take longer than others should wait for
 
 _TAGS = {
     *('h1', 'h2', 'h3', 'h4', 'p', 'ul', 'ol', 'li', 'blockquote', 'hr', 'br'),
@@ -31,6 +36,16 @@ _TABLE_RULE = re.compile(r'^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?\s*$', re.MULT
 def to_html(text: str) -> Markup:
     """HTML of a text that is at most 50,000 signs long; the rest of a longer one is left out."""
     return _cached(text[:MOST_SIGNS])
+
+
+_aside = ThreadPoolExecutor(1, 'markdown')
+
+
+async def prepared(texts: Iterable[str]) -> None:
+    """Long texts are made to HTML beside the loop, one after the other, so that everybody else goes on meanwhile; `to_html` has
+    them then. A text made to be slow takes a second."""
+    if long := [text for text in texts if len(text) > LONG]:
+        await asyncio.get_running_loop().run_in_executor(_aside, lambda: [to_html(text) for text in long])
 
 
 @lru_cache(maxsize=512)
@@ -55,7 +70,10 @@ def _plain(text: str) -> Markup:
 
 
 def _tamed(text: str) -> str:
-    """Tables wider than `MOST_COLUMNS` stay text: cells multiply, and a small text could become a huge page."""
+    """Tables wider than `MOST_COLUMNS`, or in texts longer than `MOST_LINES`, stay text: cells multiply, and a small text could
+    become a huge page."""
+    if text.count('\n') > MOST_LINES:
+        return _TABLE_RULE.sub(lambda rule: '\\' + rule[0].strip(), text)
     return _TABLE_RULE.sub(lambda rule: '\\' + rule[0].strip() if rule[0].count('|') > MOST_COLUMNS else rule[0], text)
 
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 MOST_WORDS = 8
+AROUND = 1000  # characters on either side of the first of them that are looked at for more
+MOST_FOLDED = 40_000  # signs that are looked through
 BEFORE = 40  # characters shown before the first word that was found
 _WORD = re.compile(r'[^\W_]+')
 
@@ -25,6 +27,16 @@ def snippet(text: str, words: str, most: int = 180) -> Markup:
     end = len(text) if len(text) - start <= most else max(text.rfind(' ', start, start + most), places[0][1])
     inside = _marked(text, start, end, places)
     return Markup('{}{}{}').format('… ' if start else '', inside, ' …' if end < len(text) else '')
+
+
+def around(text: str, words: str) -> str:
+    """Of a long text the part in which the first of the words stands, from the beginning of a line if there is one."""
+    places = _places(text, words)
+    at = places[0][0] if places else 0
+    start = max(0, at - AROUND)
+    if start:
+        start = text.find('\n', start, at) + 1 or start
+    return text[start : at + AROUND]
 
 
 def _word_start(text: str, at: int) -> int:
@@ -63,6 +75,8 @@ def _folded(text: str) -> tuple[str, list[int]]:
     """Without accents and case, and for each sign of it where it comes from."""
     signs, origin = list[str](), list[int]()
     for at, sign in enumerate(text):
+        if len(signs) > MOST_FOLDED:  # a single sign can become eighteen
+            break
         for part in unicodedata.normalize('NFKD', sign).casefold():
             if not unicodedata.combining(part):
                 signs.append(part)

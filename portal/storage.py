@@ -63,11 +63,11 @@ class Store:
         return self.folder / stored_as
 
     @contextmanager
-    def incoming(self) -> Generator[Incoming]:
-        """A new file to write into; gone afterwards unless it was kept."""
+    def incoming(self, whose: str = '', most: int = 0) -> Generator[Incoming]:
+        """A new file to write into; gone afterwards unless it was kept. Meanwhile `most` bytes are held for it, see `arriving`."""
         with _telling_full():
             private.folder(self.folder)
-            path = private.folder(self.waiting) / secrets.token_hex(16)
+            path = private.folder(self.waiting) / f'{whose}.{most}.{secrets.token_hex(16)}'
             file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), 'wb', buffering=0)
         try:
             with file:
@@ -75,6 +75,19 @@ class Store:
                 yield Incoming(self, path, file)
         finally:
             path.unlink(missing_ok=True)
+
+    def arriving(self, whose: str) -> int:
+        """Bytes held for what is being received for somebody, in all processes. What a dead one left does not count."""
+        held = 0
+        for path in self.waiting.glob(f'{whose}.*'):
+            try:
+                with path.open('rb') as file:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held += int(path.name.split('.')[1])
+            except FileNotFoundError:
+                continue  # it has arrived
+        return held
 
     def preview_path(self, stored_as: str) -> Path:
         return self.previews / f'{stored_as}.webp'

@@ -1,6 +1,8 @@
 """The tenant of a host name. Asked for every page, so remembered for a few seconds."""
 
 import time
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from portal import visit
 from portal.domain.access import TenantCard
@@ -22,6 +24,13 @@ async def tenant_at(host: str, settings: Settings) -> TenantCard | None:
             _known.clear()
         _known[name] = (time.monotonic(), card)
     return card
+
+
+async def taken(settings: Settings, but: UUID) -> set[str]:
+    """Where the tenant answers to which the portal's own address leads, if it is another."""
+    ours = urlsplit(settings.origin).hostname or ''
+    there = await tenant_at(ours, settings)
+    return {name for name in (ours, settings.tenant) if name} if there and there.id != but else set()
 
 
 def forget() -> None:

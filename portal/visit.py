@@ -28,6 +28,7 @@ class Visit:
 
     token: bytes  # SHA-256 of the cookie
     by: Principal
+    rights: str  # what `by` may, as the database says it: the built-in role, or the permissions of a tenant's own
 
     def may(self, what: Permission) -> bool:
         return self.by.may(what)
@@ -38,9 +39,11 @@ class Visit:
         return '/msp' if self.by.company is None else f'/client-portal/{self.by.company.slug}'
 
     def work(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """`async with visit.work() as db:` enters the session anew, at once; raises SignedOut if it is over."""
+        """`async with visit.work() as db:` enters the session anew, at once; raises SignedOut if it is over, or if its person
+        has other rights by now: a page that did not hear of it does nothing with those it was built for."""
         company = self.by.company.id if self.by.company else None
-        return database.work(self.by.side, 'enter_quietly' if unasked.get() else 'enter', self.token, company)
+        enter = 'enter_quietly' if unasked.get() else 'enter'
+        return database.work(self.by.side, enter, self.token, company, self.rights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Arrival:
                         known_timezone(facts['timezone']) or tenant.timezone),
             theme=facts['theme'],
         )  # fmt: skip
-        return Visit(self.token, by)
+        return Visit(self.token, by, role['role'] or ','.join(role['permissions'] or ()))
 
 
 def _company(facts: dict[str, Any]) -> CompanyCard:

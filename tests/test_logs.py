@@ -132,3 +132,17 @@ async def test_a_line_is_an_object_with_the_request(visitor: type[Visitor], cast
     assert (last['level'], last['number'], last['request']) == ('ERROR', number, answer.headers['x-request-id'])
     assert last['message'] == f'{number}: KeyError at /tickets/…'
     assert last['exc_info'].startswith('builtins.KeyError\n  tests/test_logs.py:')
+
+
+async def test_what_the_websocket_stumbles_over_is_not_quoted(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = io.StringIO()
+    for name in ('engineio.server', 'socketio.server'):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                monkeypatch.setattr(handler, 'stream', past)
+        try:
+            int(HOSTILE)
+        except ValueError:
+            logging.getLogger(name).exception('message async handler error')
+    assert written.getvalue().count('builtins.ValueError') == 2
+    assert not any(word in past.getvalue() + written.getvalue() for word in NEVER)

@@ -85,6 +85,21 @@ def test_a_bomb_is_not_opened(tmp_path: Path, size: tuple[int, int]) -> None:
     assert look_at(path).preview is None
 
 
+def test_only_a_photograph_is_decoded_from_so_many_pixels(tmp_path: Path) -> None:
+    """Of 86 bytes of WebP, decoding makes a gigabyte."""
+    small, wide = Image.new('L', (5000, 4000)), Image.new('L', (7680, 2160))
+    for image, kind, shown in (
+        (small, 'JPEG', (1600, 1280)),
+        (small, 'WEBP', None),
+        (small, 'PNG', None),
+        (wide, 'PNG', (1600, 450)),
+    ):
+        path = tmp_path / kind
+        image.save(path, kind)
+        look = look_at(path)
+        assert (look.media_type, look.size) == (f'image/{kind.lower()}', shown)
+
+
 def test_a_picture_that_is_also_a_page_is_shown_as_a_new_picture(tmp_path: Path) -> None:
     path = tmp_path / 'x'
     path.write_bytes(saved(Image.new('RGB', (20, 20)), 'GIF') + b'<script>alert(1)</script>')

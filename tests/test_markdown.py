@@ -80,6 +80,11 @@ def test_hostile_text_does_not_hang_the_portal(name):
     assert len(html) < 2_000_000
 
 
+def test_a_small_text_becomes_no_huge_page():
+    assert '<table>' in to_html('a|b\n-|-\n' + 'x\n' * 900)
+    assert len(to_html('a|b\n-|-\n' + 'x\n' * 24_000)) < 300_000
+
+
 def test_a_text_without_end_is_cut():
     assert len(to_html('a' * (MOST_SIGNS + 1000))) < MOST_SIGNS + 100
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.snippets import marked, snippet
+from portal.snippets import AROUND, around, marked, snippet
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_a_snippet_stands_around_the_first_word() -> None:
     assert found.endswith('more …')
     assert len(found) < 240
     assert snippet(text, 'xylophone') == ''
+
+
+def test_of_a_long_text_only_what_stands_around_the_word_is_looked_at() -> None:
+    text = 'nothing\n' * 2000 + 'one **drum**\n' + 'nothing\n' * 2000
+    found = around(text, 'drum')
+    assert 'one **drum**' in found
+    assert found.startswith('nothing')
+    assert len(found) <= 2 * AROUND
+    assert around('short drum', 'drum') == 'short drum'
+    swelling = '\ufdfa' * 20_000  # each becomes eighteen letters: not looked through
+    assert around(f'{swelling} drum', 'drum') == swelling[:AROUND]

@@ -51,6 +51,15 @@ def test_a_sweep_leaves_what_is_being_received(store: Store) -> None:
     assert store.path(stored_as).read_bytes() == b'on its way'
 
 
+def test_what_is_being_received_holds_its_room(store: Store) -> None:
+    with store.incoming('acme', 500), store.incoming('acme', 70) as second, store.incoming('bolt', 9000):
+        (store.waiting / 'acme.40000.dead').write_bytes(b'half')
+        assert store.arriving('acme') == 570
+        second.keep()
+        assert store.arriving('acme') == 500
+    assert store.arriving('acme') == 0
+
+
 def test_a_disk_that_fills_up_keeps_no_half_file(store: Store, tmp_path: Path) -> None:
     code = f"""
 import resource

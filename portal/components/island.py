@@ -65,7 +65,8 @@ def _value(value: Any) -> Value:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MOST_SIGNS:
         raise ValueError('a value is a text of reasonable length')
-    return value.replace('\r\n', '\n').replace('\x00', '')
+    text = value.replace('\r\n', '\n').replace('\x00', '')
+    return text.encode('utf-8', 'replace').decode()  # half a sign is no text: neither pages nor the database can hold it
 
 
 class Island(Element, component='static/js/island.js'):

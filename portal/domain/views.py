@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Column, ForeignKeyConstraint, Index, UniqueConstraint, delete, text
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -75,7 +76,7 @@ async def save_view(db: AsyncSession, by: Principal, *, name: str, query: Mappin
         raise Wrong(name=_('There are {n} already. Delete one first.', n=MOST))
     view = SavedView(tenant_id=by.tenant.id, owner_id=by.user_id, name=name, query=dict(query), is_shared=shared)
     db.add(view)
-    await db.flush()
+    await _kept(db)
     return view
 
 
@@ -92,7 +93,7 @@ async def change_view(
         view.name = await _free_name(db, by, name, shared=view.is_shared, but=view.id)
     if query is not None:
         view.query = dict(query)
-    await db.flush()
+    await _kept(db)
     return view
 
 
@@ -122,6 +123,14 @@ async def _view(db: AsyncSession, by: Principal, view_id: UUID) -> SavedView:
     if view.is_shared:
         by.need(Permission.DESK_TEAM)
     return view
+
+
+async def _kept(db: AsyncSession) -> None:
+    """Of two who give the same name at the same moment, the second hears of it."""
+    try:
+        await db.flush()
+    except IntegrityError:
+        raise Wrong(name=_('There is a view of this name already.')) from None
 
 
 async def _free_name(db: AsyncSession, by: Principal, name: str, *, shared: bool, but: UUID | None = None) -> str:

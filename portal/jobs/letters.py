@@ -20,7 +20,7 @@ from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
 from portal.mail.sending import NotSent, Refused, Unreachable, envelope, send
 from portal.mail.writing import Facts, write
-from portal.markdown import to_html
+from portal.markdown import prepared, to_html
 from portal.settings import Settings
 
 log = logging.getLogger('portal.mail')
@@ -115,6 +115,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
     if company and company.archived_at and to.user_type == 'client':
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
+    await prepared([comment.body] if comment else [])
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     return Facts(

@@ -76,7 +76,7 @@ async def _message(request: Request) -> dict[str, Any]:
             raise HTTPException(413)
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoDraft from None
     if not isinstance(said, dict):
         raise NoDraft

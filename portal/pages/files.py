@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from urllib.parse import quote
 from uuid import UUID
 
@@ -48,7 +48,7 @@ log = logging.getLogger('portal.files')
 router = APIRouter()
 PATIENCE = 60  # seconds without a byte: the line is dead
 CHUNK = 256 * 1024  # bytes written at once
-_looking = asyncio.Semaphore(2)  # images decoded at the same time: each may take 200 MB
+_looking = asyncio.Semaphore(2)  # images decoded at the same time: each may take 350 MB
 
 
 class TooLarge(Exception):
@@ -100,8 +100,8 @@ async def upload(request: Request) -> Response:
     place, name = request.query_params.get('place', ''), clean_name(request.query_params.get('name', '')[:1000])
     try:
         async with answering(request) as answer:
-            most = await _most(request, visit, place)
-            with Store(settings).incoming() as incoming:
+            with ExitStack() as held:
+                incoming, most = await _begun(request, visit, place, held)
                 try:
                     size, digest = await _receive(request, incoming, most)
                 except TooLarge:
@@ -114,19 +114,27 @@ async def upload(request: Request) -> Response:
     return answer[0]
 
 
-async def _most(request: Request, visit: Visit, place: str) -> int:
-    """Bytes that are taken at all: asked before, so that nobody sends for minutes what has no room."""
+async def _begun(request: Request, visit: Visit, place: str, held: ExitStack) -> tuple[Incoming, int]:
+    """Where the bytes go, and how many are taken at most. Asked before, so that nobody sends for minutes what has no room; and
+    held for it until it has arrived, so that several at once do not fill the disk before the last of them is refused.
+
+    Clients do not learn from it what staff are sending: that may be for a note.
+    """
     settings: Settings = request.state.settings
-    limit = settings.file_limit_mb * MB
-    announced = int(length) if (length := request.headers.get('content-length', '')).isdigit() else 0
+    store, limit = Store(settings), settings.file_limit_mb * MB
+    announced = int(length) if (length := request.headers.get('content-length', '')).isdecimal() else 0
     async with visit.work() as db:
         company = await company_at(db, visit.by, place)
-        room = await room_for(db, company, settings.company_quota_mb) if company else limit
-    if announced > limit:
-        raise TooLarge
-    if room <= 0 or announced > room:
-        raise NoRoom
-    return min(limit, room)
+        whose, room = f'{visit.by.side}-{company.id}' if company else '', limit
+        if company:  # others wait meanwhile, see `room_for`
+            room = await room_for(db, company, settings.company_quota_mb)
+            room -= await asyncio.to_thread(store.arriving, whose)
+        if announced > limit:
+            raise TooLarge
+        if room <= 0 or announced > room:
+            raise NoRoom
+        most = min(limit, room)
+        return held.enter_context(store.incoming(whose, announced or most)), announced or most
 
 
 async def _receive(request: Request, incoming: Incoming, most: int) -> tuple[int, str]:

@@ -202,8 +202,7 @@ class Screens:
         parts = urlsplit(address)
         root = self.visit.root
         path = parts.path[len(root) :].rstrip('/') if parts.path == root or parts.path.startswith(root + '/') else '//'
-        query = {name: value for name, value in parse_qsl(parts.query, max_num_fields=30) if len(value) <= 300}
-        return Here(self.visit, place, self.stage, path, {}, query, self.show_primary, self.show_title)
+        return Here(self.visit, place, self.stage, path, {}, _query(parts.query), self.show_primary, self.show_title)
 
     async def _build(self, here: Here) -> None:
         try:
@@ -252,6 +251,15 @@ class Screens:
 
 def _nobody(_what: object) -> None:
     pass
+
+
+def _query(text: str) -> dict[str, str]:
+    """What an address asks for, without what the database cannot hold; nothing, if it asks for too much."""
+    try:
+        said = parse_qsl(text, max_num_fields=30)
+    except ValueError:
+        return {}
+    return {name: value for name, value in said if len(value) <= 300 and '\x00' not in value}
 
 
 def as_visitor(visit: Visit) -> None:

@@ -27,6 +27,7 @@ def test_what_a_browser_sends_becomes_an_act():
     assert act_from({'act': 'open', 'key': 'T-1', 'values': {'a': 'x\r\ny\x00', 'b': ['1', '2']}}) == Act(
         'open', 'T-1', {'a': 'x\ny', 'b': ['1', '2']}
     )
+    assert act_from({'act': 'send', 'values': {'text': 'half a sign: \ud83d'}}).text('text') == 'half a sign: ?'
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What staff keep for their work: saved views and canned replies."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -43,6 +44,21 @@ async def test_a_view_of_ones_own_and_one_of_the_team(visit_as: VisitAs, cast: C
         with pytest.raises(NotAllowed):
             await change_view(db, tess.by, ours.id, name='Mine now')
         await change_view(db, tess.by, mine.id, name='Bolt', query={'company': 'bolt', 'status': 'new'})
+
+
+async def test_of_two_views_of_one_name_at_the_same_moment_one_is_kept(visit_as: VisitAs, cast: Cast) -> None:
+    mona = await visit_as(cast.mona)
+
+    async def second() -> None:
+        async with mona.work() as db:
+            await save_view(db, mona.by, name='urgent', query={}, shared=True)
+
+    async with mona.work() as db:
+        await save_view(db, mona.by, name='Urgent', query={}, shared=True)
+        waiting = asyncio.create_task(second())
+        await asyncio.wait({waiting}, timeout=0.3)  # until it waits for what becomes of the first
+    with pytest.raises(Wrong, match='name'):
+        await waiting
 
 
 async def test_a_deleted_view_is_nobodys_beginning(visit_as: VisitAs, cast: Cast) -> None:

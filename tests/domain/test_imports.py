@@ -258,6 +258,6 @@ def test_a_row_is_named_by_its_line_whatever_stands_in_the_cells_before() -> Non
 
 
 def test_formulas_do_not_leave_and_come_back_as_they_were() -> None:
-    cells = ['=1+1', '+49 511 1', '-x', '@x', "'quoted'", 'plain', '"; drop']
-    assert all(neutral(cell)[0] not in '=+-@\t\r' for cell in cells)
+    cells = ['=1+1', '＝1+1', '\n=1', '+49 511 1', '-x', '@x', "'quoted'", 'plain', '"; drop']
+    assert all(neutral(cell)[0] not in '=+-@\t\r\n＝' for cell in cells)
     assert read(write(['Name'] * len(cells), [cells])).rows == [(2, cells)]

@@ -100,6 +100,7 @@ async def test_some_words_are_better_than_nothing(look: Look, cast: Cast) -> Non
         '😀',
         "');--",
         '\ud800',
+        '\U0001d160' * 200,
     ],
 )
 @pytest.mark.parametrize('who', ['ada', 'tess'])
@@ -132,6 +133,21 @@ async def test_a_note_and_a_private_ticket_teach_no_words(look: Look, visit_as: 
     async with tess.work() as db:
         await note(db, tess.by, await ticket_by_number(db, cast.printer.number, lock=True), 'Contract ends: refurbish')
     assert not (await look(cast.ada, 'refurbsih')).ids
+
+
+async def test_private_tickets_crowd_nothing_out(look: Look, cast: Cast, maintenance: str) -> None:
+    """Many of Acme's tickets say it, the newest of them in private: Ada is shown as many as if those were not there."""
+    with psycopg.connect(maintenance) as c:
+        c.execute(
+            """insert into ticket (id, tenant_id, company_id, number, subject, status, priority, visibility, requester_id, author_id,
+                                   changed_at)
+               select gen_random_uuid(), %(tenant)s, %(company)s, 5000 + n, 'Quarterly zeppelin', 'open', 'normal',
+                 case when n > 230 then 'private' else 'company' end, %(bill)s, %(bill)s, now() + n * interval '1 second'
+               from generate_series(1, 260) n""",
+            {'tenant': cast.northwind.id, 'company': cast.acme.id, 'bill': cast.bill.user_id},
+        )
+    everyone, ada = (await look(cast.tess, 'zeppelin')).ids, (await look(cast.ada, 'zeppelin')).ids
+    assert (len(everyone), len(ada)) == (200, 200)
 
 
 async def test_passages_carry_no_note(visit_as: VisitAs, cast: Cast) -> None:

@@ -1,5 +1,6 @@
 """Files come and go by plain requests: what is believed of them, and who gets them."""
 
+import asyncio
 import io
 import json
 import re
@@ -188,6 +189,34 @@ async def test_a_company_has_so_much_room(visitor: type[Visitor], cast: Cast, st
     assert 'set-quota' not in (await visitor(cast.tess).get('/msp/companies/acme')).html
 
 
+async def test_room_is_held_for_what_is_still_coming(visitor: type[Visitor], cast: Cast, stored: Any, maintenance: str) -> None:
+    """Of several at once, who finds no room is refused before the disk has taken a byte. What staff send does not tell clients."""
+    with psycopg.connect(maintenance) as c:
+        c.execute('update company set file_quota_mb = 1 where id = %s', (cast.acme.id,))
+    goes_on = asyncio.Event()
+
+    async def paused(begun: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b'x' * 1000
+        begun.set()  # the first bytes were taken
+        await goes_on.wait()
+        yield b'x' * 599_000
+
+    place, under_way = reply_to(cast.printer.id), list[asyncio.Task[httpx.Response]]()
+    for who, root in ((cast.tess, '/msp'), (cast.ada, ACME)):
+        begun = asyncio.Event()
+        content, length = paused(begun), {'content-length': '600000'}
+        under_way.append(asyncio.create_task(send(visitor(who), root, place, content, headers=length)))
+        await begun.wait()
+    ugo = visitor(cast.ugo)
+    assert (await send(ugo, ACME, place, b'x' * 600_000)).status_code == 413
+    assert (await send(ugo, ACME, place, slowly(b'x' * 300_000, b'x' * 200_000))).status_code == 413
+    assert (await send(ugo, ACME, place, b'x' * 300_000)).status_code == 201
+    goes_on.set()
+    await asyncio.wait(under_way)
+    assert under_way[1].result().status_code == 201  # whether there is room for Tess, too, is a matter of who ends first
+    assert not [path for path in stored() if '.incoming' in path.parts]
+
+
 async def test_who_is_signed_out_meanwhile_sends_nothing(
     visitor: type[Visitor], cast: Cast, stored: Any, maintenance: str
 ) -> None:  # fmt: skip
@@ -263,7 +292,7 @@ async def test_a_draft_and_its_files_come_back(visitor: type[Visitor], cast: Cas
     'body',
     [b'', b'[]', b'{"place": "new-ticket"}', b'\xff', draft(3, 'x').encode(), draft(NEW_TICKET, 3).encode(),
      draft(NEW_TICKET, {'x': 1}).encode(), json.dumps({'place': NEW_TICKET, 'content': {}, 'began_with': '1'}).encode(),
-     draft(NEW_TICKET, 'x', began_with=10**30).encode()],
+     draft(NEW_TICKET, 'x', began_with=10**30).encode(), b'[' * 200_000],
 )  # fmt: skip
 async def test_what_is_no_draft_is_refused(visitor: type[Visitor], cast: Cast, body: bytes) -> None:
     assert (await visitor(cast.ugo).http.post(f'{ACME}/drafts', content=body)).status_code == 422

@@ -40,6 +40,14 @@ async def test_several_filters_at_once_stand_in_the_address(visitor: Someone, ca
     assert len(rows(page)) == 2
     nonsense = await visitor(cast.tess).get('/msp?status=x,y&person=1&company=nobody&sort=due%27&after=~~~~&category=none')
     assert nonsense.status == 200
+    since, nobody = '2026-01-01T00:00:00%2B00:00', '00000000-0000-0000-0000-000000000000'
+    for address in (
+        f'sort=turn&after=99999~{since}~{nobody}', f'sort=company&after=a%00b~1~{since}~{nobody}', f'sort=priority&before=99999~1~{since}~{nobody}',
+        'q=a%00b', 'q=' + '%F0%9D%85%A0' * 200, '&'.join(f'a{n}=1' for n in range(40)),
+    ):  # fmt: skip
+        hostile = await visitor(cast.tess).get(f'/msp/tickets?view=turn&{address}')
+        assert hostile.status == 200, address
+        assert any('data-act="export-csv"' in str(island.content) for island in hostile.islands), address
 
 
 async def test_picked_ones_are_changed_and_what_could_not_be_is_told(visitor: Someone, cast: Cast, maintenance: str) -> None:

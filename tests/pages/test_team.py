@@ -248,10 +248,10 @@ async def test_an_admin_no_longer_one_does_nothing_on_a_page_that_is_still_open(
     visitor: Someone, cast: Cast, maintenance: str
 ) -> None:
     await do(await team(visitor, cast.mona), 'role', cast.tess.user_id, role='MspAdmin')
-    late = await team(visitor, cast.tess)
+    late, later = await team(visitor, cast.tess), await team(visitor, cast.tess)
     await do(await team(visitor, cast.mona), 'role', cast.tess.user_id, role='Technician')
     await do(late, 'add', name='Eve', email='eve@northwind.example', role='MspAdmin')
-    await do(late, 'disable', cast.finn.user_id)
+    await do(later, 'disable', cast.finn.user_id)
     assert (
         ask(maintenance, 'select from users where email = %s and tenant_id = %s', 'eve@northwind.example', cast.northwind.id)
         == []

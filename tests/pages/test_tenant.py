@@ -1,14 +1,17 @@
 """Mona changes what holds for everybody at Northwind; nobody else may, and nothing of Southgate moves."""
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from portal import tenants
 from portal.db.cast import Cast
 from portal.domain.access import NotAllowed
 from portal.domain.base import Wrong
 from portal.domain.tenants import change_tenant
+from portal.settings import Settings
 from portal.visit import arriving
 from tests.visitor import Page, Visitor
 
@@ -88,6 +91,24 @@ async def test_a_host_that_another_has_is_refused(visit_as: Any, cast: Cast, mai
             await change_tenant(db, mona.by, name='Changed as well', host=cast.southgate.host)
     assert list(refusal.value.fields) == ['host']
     assert row(maintenance, cast)['name'] == 'Northwind IT'
+
+
+async def test_nobody_gets_in_front_of_who_answers_at_the_portals_own_address(
+    visit_as: Any, cast: Cast, maintenance: str, settings: Settings
+) -> None:
+    """Northwind answers where no tenant is named. Stan cannot take the portal's own name, nor the one the operator named."""
+    tenants.forget()
+    there = replace(settings, url='https://msp.example.net', tenant=cast.northwind.host)
+    taken, stan = await tenants.taken(there, cast.southgate.id), await visit_as(cast.stan)
+    assert taken == {'msp.example.net', cast.northwind.host}
+    assert await tenants.taken(there, cast.northwind.id) == set()
+    tenants.forget()
+    for wanted in ({'host': 'MSP.Example.net.'}, {'name': cast.northwind.host}):
+        with pytest.raises(Wrong) as refusal:
+            async with stan.work() as db:
+                await change_tenant(db, stan.by, taken=taken, **wanted)
+        assert list(refusal.value.fields) == list(wanted)
+    assert row(maintenance, cast, 'southgate')['name'] == 'Southgate Systems'
 
 
 async def test_a_session_is_not_idle_for_longer_than_it_lasts(visit_as: Any, cast: Cast) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from portal import live, writing
@@ -113,6 +114,27 @@ async def test_whoever_was_taken_out_is_led_away(visitor: type[Visitor], cast: C
     assert led == ['/client-portal/acme/tickets']
 
 
+async def test_who_has_it_open_when_it_becomes_private_is_written_down(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
+    """Also where a colleague's page has read it for both."""
+    pages = [await staff_page(visitor, who, cast) for who in (cast.tess, cast.mona)]
+    with psycopg.connect(maintenance) as c:
+        c.execute("update ticket set visibility = 'private' where id = %s", (cast.printer.id,))
+    await live.heard(f'ticket:{cast.printer.id}')
+    for page in pages:
+        await shows(page, 'Only the people in it')
+    asked = "select actor_id from audit where action = 'ticket.private_read' and subject_id = %s"
+    async with asyncio.timeout(5):
+        while True:
+            with psycopg.connect(maintenance) as c:
+                readers = [row[0] for row in c.execute(asked, (cast.printer.id,)).fetchall()]
+            if len(readers) == 2:
+                break
+            await asyncio.sleep(0.01)
+    assert set(readers) == {cast.tess.user_id, cast.mona.user_id}
+
+
 async def test_a_client_cannot_do_what_the_page_does_not_offer(visitor: type[Visitor], cast: Cast) -> None:
     """Ada sends the acts of staff, and those of the one whose ticket it is."""
     ada = await client_page(visitor, cast.ada, cast.printer)
@@ -126,6 +148,23 @@ async def test_a_client_cannot_do_what_the_page_does_not_offer(visitor: type[Vis
     assert now.shown.count('class="happened"') == ada.shown.count('class="happened"') == 0
     assert 'Kyocera at reception prints blank pages' in now.shown
     assert SECRET not in now.shown
+
+
+async def test_a_page_that_did_not_hear_of_another_role_does_nothing_with_the_old_one(
+    visitor: type[Visitor], cast: Cast, maintenance: str
+) -> None:
+    """Nobody tells pages here, as when the listener has lost the database. Tess has a ticket open, and is in finance since."""
+    page = await staff_page(visitor, cast.tess, cast)
+    with psycopg.connect(maintenance) as c:
+        c.execute("update users set staff_role = 'Finance' where id = %s", (cast.tess.user_id,))
+    await page.act('priority', priority='urgent', shown='normal')
+    with psycopg.connect(maintenance) as c:
+        assert c.execute('select priority from ticket where id = %s', (cast.printer.id,)).fetchone() == ('normal',)
+    assert page.client
+    assert page.client.is_deleted
+    again = await staff_page(visitor, cast.tess, cast)
+    assert again.status == 200
+    assert 'data-act="priority"' not in again.html
 
 
 async def test_subject_and_visibility_by_who_asked(visitor: type[Visitor], cast: Cast) -> None:

@@ -17,7 +17,7 @@ _BOMS = (
     (codecs.BOM_UTF8, 'utf_8_sig'), (codecs.BOM_UTF16_LE, 'utf_16'), (codecs.BOM_UTF16_BE, 'utf_16'),
 )  # fmt: skip
 #: A cell that begins so is a formula to a spreadsheet.
-FORMULA = ('=', '+', '-', '@', '\t', '\r')
+FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠')
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Row security decides what is found; nothing here repeats it. Words are looked fo
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -26,13 +26,29 @@ select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 
 PAGE = 25
 COUNT_MOST = 100  # counts are exact up to here
+MOST_KINDS = 200  # of questions whose statements are kept: whoever asks, chooses among millions
 
 Sort = Literal['changed', '-changed', 'number', '-number', 'turn', 'mine', 'company', 'priority', 'due', 'best']
+
+
+def _rank(text: str) -> int:
+    """A smallint."""
+    if abs(number := int(text)) >= 2**15:
+        raise ValueError
+    return number
+
+
+def _slug(text: str) -> str:
+    if '\x00' in text:
+        raise ValueError
+    return text
+
+
 #: What each sorts by, as it stands in a cursor. `turn` begins with what the MSP has to do, `mine` with what the client has to do. `company`, `priority` and `due` are for staff, who have few enough open ones.
 _KINDS: dict[Sort, tuple[Any, ...]] = {
     '-changed': (datetime.fromisoformat, UUID), 'changed': (datetime.fromisoformat, UUID), '-number': (int,), 'number': (int,),
-    'turn': (int, datetime.fromisoformat, UUID), 'mine': (int, datetime.fromisoformat, UUID), 'company': (str, int, datetime.fromisoformat, UUID),
-    'priority': (int, int, datetime.fromisoformat, UUID), 'due': (date.fromisoformat, UUID),
+    'turn': (_rank, datetime.fromisoformat, UUID), 'mine': (_rank, datetime.fromisoformat, UUID), 'company': (_slug, _rank, datetime.fromisoformat, UUID),
+    'priority': (_rank, _rank, datetime.fromisoformat, UUID), 'due': (date.fromisoformat, UUID),
     'best': (int,),
 }  # fmt: skip
 SORTS = tuple(_KINDS)
@@ -160,7 +176,7 @@ async def numbers_of(db: AsyncSession, where: Where, *, most: int) -> list[int]:
     return [row[0] for row in await cast(Any, db).exec(statement, params=values)]
 
 
-@cache
+@lru_cache(MOST_KINDS)
 def _numbers(group: Group, sort: Sort, asked: frozenset[str], searching: bool, most: int) -> Select[Any]:
     query = _placed(_narrowed([Ticket.number], group, sort, asked, searching), sort, '')
     return query.limit(literal_column(str(most)))
@@ -172,7 +188,7 @@ async def how_many(db: AsyncSession, where: Where) -> int:
     return (await cast(Any, db).exec(statement, params=_values(where))).one()[0]
 
 
-@cache
+@lru_cache(MOST_KINDS)
 def _how_many(group: Group, asked: frozenset[str]) -> Select[Any]:
     return select(_count(_filtered(select(literal(1)).select_from(Ticket), group, asked)))
 
@@ -309,7 +325,7 @@ def _key(row: Row, sort: Sort, found: Found | None) -> tuple[Any, ...]:
             return (row.changed_at, row.id)
 
 
-@cache
+@lru_cache(MOST_KINDS)
 def _page(
     group: Group, sort: Sort, asked: frozenset[str], direction: str, searching: bool, most: int, inside: bool
 ) -> Select[Any]:
@@ -369,7 +385,7 @@ async def counts(db: AsyncSession, me: UUID, *, staff: bool, company_id: UUID | 
     return Counts(*row)
 
 
-@cache
+@lru_cache(MOST_KINDS)
 def _counting(staff: bool, one_company: bool, by_day: bool) -> Select[Any]:
     of = frozenset({'company_id'} if one_company else ())
 

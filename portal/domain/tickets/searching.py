@@ -1,6 +1,7 @@
 """Words in tickets. The search function of the database answers with ids, the best first; what it may find is decided there, with
 the predicates of row security written out (`@@` is not leakproof, see architecture)."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -49,8 +50,8 @@ async def search(db: AsyncSession, words: str, *, company_id: UUID | None = None
 
 
 def clean(words: str) -> str:
-    """Without what PostgreSQL takes for no text."""
-    return words.replace('\x00', '').encode(errors='ignore').decode()
+    """Without what PostgreSQL takes for no text; composed, or some signs would grow threefold there, and a word become too long."""
+    return unicodedata.normalize('NFC', words.replace('\x00', '').encode(errors='ignore').decode())
 
 
 _SEARCH = select(

@@ -14,8 +14,8 @@ from portal.domain.tickets.lists import Row
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, local, voice
 
-#: Spreadsheets take what begins so for a formula (OWASP, CSV injection).
-_FORMULA = ('=', '+', '-', '@', '\t', '\r')
+#: Spreadsheets take what begins so for a formula, some of them also the wide signs (OWASP, CSV injection).
+_FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠')
 DATE, TIME = 'yyyy-mm-dd', 'yyyy-mm-dd hh:mm'
 
 

@@ -12,7 +12,7 @@ from portal.domain.categories import categories
 from portal.domain.people import members
 from portal.domain.tickets import open_ticket
 from portal.i18n import _
-from portal.markdown import to_html
+from portal.markdown import prepared, to_html
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.files import chosen_files
 from portal.pages.shared.tickets import priority_options, visibility_options
@@ -55,6 +55,7 @@ class NewTicket:
         self.files = chosen_files(act)
         self.values |= {'text': act.text('text'), 'copy': act.all('copy')}
         if act.name == 'preview':
+            await prepared([self.values['text']])
             self.preview = to_html(self.values['text']) if self.values['text'] else ''
             self.island.set(self._html())
         elif act.name == 'send':

@@ -38,6 +38,7 @@ from portal.domain.tickets import (
 from portal.domain.tickets.conversation import MOST, lookers, sight
 from portal.i18n import _, _m, when
 from portal.live import together, turn
+from portal.markdown import prepared
 from portal.pages.screens import Here
 from portal.pages.shared.files import shown
 from portal.pages.shared.rooms import Around, Seat, Spoken, sessions
@@ -110,6 +111,7 @@ class TicketPage:
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             await self._read_in(db)
+        await prepared(comment.body for comment in self.talk.comments)
 
     async def _read_in(self, db: AsyncSession) -> None:
         self.spoken = Spoken(await conversation(db, self.number, self.most))
@@ -164,7 +166,9 @@ class TicketPage:
     async def _read_for_all(self) -> tuple[Spoken, set[bytes]]:
         async with self.here.visit.work() as db:
             talk = await conversation(db, self.number, self.most)
-            return Spoken(talk), await lookers(db, talk.ticket.id, sessions(self._room))
+            seers = await lookers(db, talk.ticket.id, sessions(self._room))
+        await prepared(comment.body for comment in talk.comments)
+        return Spoken(talk), seers
 
     async def _read_around(self) -> tuple[Around, set[bytes]]:
         async with self.here.visit.work() as db:
@@ -370,7 +374,7 @@ class TicketPage:
 
     async def _leave(self) -> None:
         async with self.here.visit.work() as db:
-            await leave(db, self.by, await ticket_by_number(db, self.number))
+            await leave(db, self.by, await ticket_by_number(db, self.number, lock=True))
         try:
             await self._read()
         except NotFound:

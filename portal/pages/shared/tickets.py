@@ -16,13 +16,12 @@ from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
 from portal.domain.tickets.model import OPEN_RANKS, Event
-from portal.domain.tickets.searching import SNIPPET_FROM
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, _n, day
 from portal.markdown import to_html, to_text
 from portal.pages.shared.files import shown
-from portal.snippets import marked, snippet
+from portal.snippets import AROUND, around, marked, snippet
 from portal.visit import Visit
 
 #: The turn mark of the design: left cell client, right cell MSP.
@@ -128,7 +127,7 @@ def due_mark(due_on: date, today: date, *, is_over: bool = False) -> Markup | st
 def passage_line(passage: tuple[str, bool] | None, words: str) -> Markup:
     if passage is None:
         return Markup()
-    found = snippet(to_text(passage[0], most=SNIPPET_FROM), words)
+    found = snippet(to_text(around(passage[0], words), most=2 * AROUND), words)
     return Markup('<b>{}</b> {}').format(_('Note'), found) if found and passage[1] else found
 
 

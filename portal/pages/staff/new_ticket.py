@@ -12,7 +12,7 @@ from portal.domain.categories import categories
 from portal.domain.people import Company, User, companies, members
 from portal.domain.tickets import open_ticket, take
 from portal.i18n import _
-from portal.markdown import to_html
+from portal.markdown import prepared, to_html
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.files import chosen_files
 from portal.pages.shared.tickets import priority_options, visibility_options
@@ -66,6 +66,7 @@ class NewTicket:
         if act.name == 'company':
             await self._read()
         elif act.name == 'preview':
+            await prepared([self.values['text']])
             self.preview = to_html(self.values['text']) if self.values['text'] else ''
         elif act.name == 'send' and await self._send():
             return

@@ -66,9 +66,10 @@ class TenantSettings:
 
     async def _save(self) -> None:
         changed: dict[str, Any] = {name: value for name, value in self.values.items() if value != self.saved[name]}
+        taken = await tenants.taken(ui.context.client.request.state.settings, self.by.tenant.id)
         try:
             async with self.here.visit.work() as db:
-                await change_tenant(db, self.by, **changed)
+                await change_tenant(db, self.by, taken=taken, **changed)
         except Wrong as wrong:
             self.errors = wrong.fields
             self.island.set(self._html())

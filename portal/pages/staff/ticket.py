@@ -81,10 +81,23 @@ class StaffTicket(TicketPage):
     async def _read_in(self, db: AsyncSession) -> None:
         await super()._read_in(db)
         self.canned = await canned_replies(db, self.by) if self.here.visit.may(Permission.DESK_OWN) else []
+        if self._is_to_be_recorded:
+            await self._record(db)
+
+    async def _woken(self) -> None:
+        await super()._woken()
+        if self._is_to_be_recorded:  # it has become private while it was open, and a colleague's page has read it
+            async with self.here.visit.work() as db:
+                await self._record(db)
+
+    @property
+    def _is_to_be_recorded(self) -> bool:
+        return self.talk.ticket.visibility is Visibility.PRIVATE and not self.is_recorded
+
+    async def _record(self, db: AsyncSession) -> None:
         ticket = self.talk.ticket
-        if ticket.visibility is Visibility.PRIVATE and not self.is_recorded:
-            await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
-            self.is_recorded = True
+        await record(db, 'ticket.private_read', company_id=ticket.company_id, subject=ticket.id)
+        self.is_recorded = True
 
     def _show_rest(self) -> None:
         self.here.set_primary(self._primary(), self._act)

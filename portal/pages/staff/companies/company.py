@@ -290,7 +290,7 @@ class CompanyPage(PeopleList):
                 person = self._person(act)
                 await self._change(lambda db: end_membership(db, self.by, self.company, person.id),
                                    _('{name} no longer belongs to {company}.', name=person.name, company=self.company.name))  # fmt: skip
-            case 'close':
+            case 'close' if self.manages:
                 self._close()
             case _:
                 pass
