@@ -23,9 +23,19 @@ from psycopg.conninfo import make_conninfo
 from portal import tenants, visit
 from portal.db import cast as casting
 from portal.db import engine, roles, server
-from portal.db.cast import Cast, Member
+from portal.db.cast import SECRET, Cast, Member
 from portal.domain.people import add_person, company_by_slug, end_membership
-from portal.domain.tickets import change_status, note, open_ticket, reply, ticket_by_number
+from portal.domain.tickets import (
+    add_participants,
+    assign,
+    change_requester,
+    change_status,
+    note,
+    open_ticket,
+    remove_participant,
+    reply,
+    ticket_by_number,
+)
 from portal.jobs import queue
 from portal.jobs.letters import TRIES
 from portal.settings import Settings
@@ -354,6 +364,47 @@ async def test_an_internal_note_sends_nothing_ever(
     assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.ada.email, cast.tess.email}
     assert len(post.letters) == 3
     assert not any('Sell them' in part(letter, kind) for letter in post.letters for kind in ('plain', 'html'))
+
+
+async def test_being_put_in_copy_is_told_once_and_only_while_it_holds(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visit_as: VisitAs, cast: Cast
+) -> None:
+    """Of a private ticket with a note: taken out and put in again; in his language; who is out by then gets nothing."""
+    bill, ada = cast.bill, cast.ada
+    outbox.ask("update users set language = 'en-XA' where id = %s", bill.user_id)
+    number = await asked(visit_as, cast.ugo, visibility='private')
+    await does(cast.tess, note, f'Between us: {SECRET}', number=number)
+    async with working():
+        await outbox.quiet()
+        for verb in (add_participants, remove_participant, add_participants):
+            who = [bill.user_id] if verb is add_participants else bill.user_id
+            await does(cast.tess, verb, who, number=number)
+            await outbox.quiet()
+    await does(cast.ugo, add_participants, [ada.user_id], number=number)
+    await does(cast.ugo, remove_participant, ada.user_id, number=number)
+    async with working():
+        await outbox.quiet()
+    assert (outbox.states('copy', bill), outbox.states('copy', ada)) == (['sent', 'dropped'], ['dropped'])
+    (letter,) = post.to(bill)
+    assert f'⟦Tess Okafor hàš pût ýöû îñ çöpý öf T-{number}⟧' in part(letter, 'plain')
+    assert SECRET not in str(letter)
+    assert any(link.endswith(f'/client-portal/acme/tickets/T-{number}') for link in links(letter))
+
+
+async def test_a_ticket_that_becomes_ones_own_is_told_unless_switched_off(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    outbox.ask("update users set mail_off = '{new_ticket}' where id = %s", cast.mona.user_id)
+    async with working():
+        await does(cast.tess, change_requester, cast.bill.user_id)
+        await does(cast.tess, assign, cast.mona.user_id)
+        await does(cast.mona, assign, cast.tess.user_id)
+        await outbox.quiet()
+    said = {letter['X-Envelope']: part(letter, 'plain').splitlines()[0] for letter in post.letters}
+    assert said == {
+        cast.bill.email: f'Tess Okafor has made {cast.printer.label} your ticket',
+        cast.tess.email: f'Mona Reyes has assigned {cast.printer.label} to you',
+    }
 
 
 async def test_a_private_ticket_reaches_only_whom_it_concerns(

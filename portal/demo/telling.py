@@ -175,6 +175,7 @@ class _Ticket:
                 self._participant(who, step.words)
                 self._event(who, 'participant', None, str(self.people[step.words]))
                 self._audit(who, 'ticket.shared', with_user=self.people[step.words])
+                self._tell(who, 'copy', None, {step.words})
             case _:
                 raise ValueError(step.does)
 
@@ -189,6 +190,8 @@ class _Ticket:
         self.assignee, self.row['assignee_id'] = to, self.people[to]
         if self.row['status'] == Status.NEW:
             self._status(by, Status.OPEN)
+        if to != by:
+            self._tell(by, 'assigned', None, {to})
 
     def _status(self, by: str, status: Status) -> None:
         before = self.row['status']
@@ -226,12 +229,13 @@ class _Ticket:
 
     # ---------- who hears of it ----------
 
-    def _tell(self, by: str, kind: str, comment: UUID | None) -> None:
+    def _tell(self, by: str, kind: str, comment: UUID | None, people: set[str] | None = None) -> None:
+        """`people`: those alone."""
         days = self.teller.days
         if self.clock.date() < days.day(BELL_DAYS):
             return
         told = {**self.part, 'actor_id': self.people[by], 'kind': kind, 'created_at': self.clock}
-        for later, who in enumerate(sorted(self._concerned(kind) - {by})):
+        for later, who in enumerate(sorted((people or self._concerned(kind)) - {by})):
             line = self.teller.add('notification', **told, id=id_at(self.clock, later), user_id=self.people[who], seen_at=None)
             self.unseen.append((who, line))
             if kind != 'note' and self.clock.date() >= days.day(MAIL_DAYS):

@@ -37,7 +37,7 @@ async def change_one(db: AsyncSession, by: Principal, number: int, change: Chang
         return False
     match change.field:
         case 'assign':
-            await assign(db, by, ticket, _id(change))
+            await assign(db, by, ticket, _id(change), by_mail=False)  # or one person got hundreds of letters
         case 'status':
             await _not_closed_for_good(db, by, ticket)
             await change_status(db, by, ticket, change.to)
