@@ -1,5 +1,6 @@
 """What breaks while people work: the database, the portal, the line, the session. Nothing they typed is lost, nothing is done twice."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -191,6 +192,32 @@ def test_a_port_in_use_is_said_in_one_sentence(demo: Portal, tmp_path: Path) -> 
     assert second.stderr == f'PORTAL_PORT {demo.port} on 127.0.0.1 cannot be used: Address already in use.\n'
     assert second.stdout == ''
     assert demo.answers()
+
+
+async def test_a_change_of_many_tickets_is_cut_short_and_goes_on(demo: Portal, sign_in: SignIn) -> None:
+    tess = await sign_in('Tess Okafor')
+    await tess.goto('/msp?view=closed')
+    await ready(tess)
+    await tess.get_by_label('Pick all on this page').check()
+    await tess.get_by_role('button', name='Pick all that match').click()
+    bar = tess.get_by_role('group', name='The picked ones')
+    await bar.get_by_role('button', name='Priority').click()
+    await tess.locator('#bulk-priority').get_by_role('button', name='Urgent').click()
+    await tess.get_by_role('button', name=re.compile('^Change ')).click()
+    await expect(tess.locator('.picking progress')).not_to_have_js_property('value', 0)
+    demo.end(signal.SIGKILL)
+    done, waiting = demo.ask('select total - cardinality(numbers), cardinality(numbers) from bulk_change')
+    assert demo.ask("select count(*) from ticket where priority = 'urgent' and status = 'closed'") >= done > 0 < waiting
+    demo.up()
+    await expect(tess.get_by_text('A change of')).to_contain_text('was interrupted', timeout=AGAIN)
+    await ready(tess)
+    await tess.get_by_role('button', name='See and go on').click()
+    await expect(tess.get_by_role('dialog')).to_contain_text(f'not yet: {waiting}')
+    await tess.get_by_role('button', name='Change the rest').click()
+    await expect(tess.get_by_text(re.compile('tickets changed'))).to_be_visible()
+    assert demo.ask("""select count(*) from ticket k join tenant t on t.id = k.tenant_id
+                       where t.host = 'localhost' and k.status = 'closed' and k.priority <> 'urgent'""") == 0  # fmt: skip
+    assert demo.ask('select count(*) from bulk_change') == 0
 
 
 # ---------- the line, and the session ----------

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
 from portal.components.values import MenuItem
 from portal.domain.access import Principal
 from portal.domain.base import NotFound, Wrong
-from portal.domain.tickets.bulk import FIELDS, Change, Field, change_one
+from portal.domain.tickets.bulk import FIELDS, Change, Field, change_one, dealt_with
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.working import ClosedForGood
 from portal.i18n import _, day
@@ -26,25 +27,40 @@ class Run:
     """One change on its way through many tickets."""
 
     change: Change
-    numbers: list[int]
-    done: int = 0
+    numbers: list[int]  # of the tickets that still wait
+    total: int
     changed: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    kept: UUID | None = None  # of the row that says how far it is; a small change has none
     is_stopped: bool = False
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self.numbers)
 
     async def go(self, here: Here, show: Callable[[], Awaitable[None]]) -> None:
         """Each ticket in a transaction of its own. Goes on when one leaves the page; raises SignedOut and NotAllowed."""
-        for number in self.numbers:
-            if self.is_stopped:
-                break
+        while self.numbers and not self.is_stopped:
             if self.done % SHOW_EACH == 0:
                 await show()
-            try:
+            await self._one(here, self.numbers[0])
+            del self.numbers[0]
+
+    async def _one(self, here: Here, number: int) -> None:
+        by = here.visit.by
+        try:
+            async with here.visit.work() as db:
+                changed: bool = await change_one(db, by, number, self.change)
+                if self.kept:
+                    await dealt_with(db, by, self.kept, number, changed=changed)
+        except (Wrong, NotFound, ClosedForGood, DBAPIError) as e:
+            why = _why(e)
+            if self.kept:
                 async with here.visit.work() as db:
-                    self.changed += await change_one(db, here.visit.by, number, self.change)
-            except (Wrong, NotFound, ClosedForGood, DBAPIError) as e:
-                self.failed.append((number, _why(e)))
-            self.done += 1
+                    await dealt_with(db, by, self.kept, number, why=why)
+            self.failed.append((number, why))
+        else:
+            self.changed += changed
 
 
 def _why(error: Exception) -> str:
