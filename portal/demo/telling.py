@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -133,7 +133,7 @@ class _Ticket:
         )  # fmt: skip
         if story.key:
             teller.tickets[story.key] = self.id
-        comment = self._comment(story.by, story.text)
+        comment = self._comment(story.by, story.text, story.files)
         for who in story.copy:
             self._participant(story.by, who)
         self._audit(story.by, 'ticket.opened', number=self.number, visibility=self.row['visibility'])
@@ -148,7 +148,7 @@ class _Ticket:
         who = step.who
         match step.does:
             case 'notes':
-                self._comment(who, step.text, internal=True)
+                self._comment(who, step.text, step.files, internal=True)
                 self._tell(who, 'note', None)
             case 'says' if self._is_client(who):
                 self._reply(step, Status.NEW if self.row['status'] == Status.NEW else Status.OPEN)
@@ -180,7 +180,7 @@ class _Ticket:
                 raise ValueError(step.does)
 
     def _reply(self, step: Step, then: Status) -> None:
-        comment = self._comment(step.who, step.text)
+        comment = self._comment(step.who, step.text, step.files)
         self._status(step.who, then)
         self._tell(step.who, 'reply', comment)
 
@@ -202,7 +202,7 @@ class _Ticket:
         self.row['closed_at'] = self.clock if status == Status.CLOSED else None
         self._audit(by, 'ticket.status', before=before, after=status)
 
-    def _comment(self, by: str, text: str, *, internal: bool = False) -> UUID:
+    def _comment(self, by: str, text: str, files: Sequence[str] = (), *, internal: bool = False) -> UUID:
         body = self.teller.words(text, self.story)
         if not body:
             raise ValueError('nothing said')
@@ -210,6 +210,10 @@ class _Ticket:
                                   is_internal=internal, created_at=self.clock)  # fmt: skip
         if not internal:
             self.row['last_comment_id'], self.row['changed_at'] = comment['id'], self.clock
+        for later, name in enumerate(files):
+            file = self.teller.add('file', **self.part, id=id_at(self.clock, later), comment_id=comment['id'], place=None, name=name,
+                                   author_id=self.people[by], is_internal=internal, created_at=self.clock)  # fmt: skip
+            self._audit(by, 'file.sent', subject=file['id'], comment=comment['id'])
         return comment['id']
 
     def _event(self, by: str, kind: str, before: str | None, after: str) -> None:
@@ -223,9 +227,9 @@ class _Ticket:
         self.teller.add('ticket_participant', **self.part, user_id=self.people[who], added_by_id=self.people[by],
                         added_at=self.clock)  # fmt: skip
 
-    def _audit(self, by: str, action: str, **detail: Any) -> None:
+    def _audit(self, by: str, action: str, *, subject: UUID | None = None, **detail: Any) -> None:
         self.teller.add('audit', **self.where, id=id_at(self.clock), at=self.clock, actor_id=self.people[by], action=action,
-                        subject_id=self.id, detail=detail)  # fmt: skip
+                        subject_id=subject or self.id, detail=detail)  # fmt: skip
 
     # ---------- who hears of it ----------
 
