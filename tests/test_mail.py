@@ -24,6 +24,7 @@ from portal import tenants, visit
 from portal.db import cast as casting
 from portal.db import engine, roles, server
 from portal.db.cast import SECRET, Cast, Member
+from portal.domain.base import uuid7
 from portal.domain.people import add_person, company_by_slug, end_membership
 from portal.domain.tickets import (
     add_participants,
@@ -36,6 +37,8 @@ from portal.domain.tickets import (
     reply,
     ticket_by_number,
 )
+from portal.domain.tickets.drafts import reply_to
+from portal.domain.tickets.files import Upload, add_file
 from portal.jobs import queue
 from portal.jobs.letters import TRIES
 from portal.settings import Settings
@@ -364,6 +367,27 @@ async def test_an_internal_note_sends_nothing_ever(
     assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.ada.email, cast.tess.email}
     assert len(post.letters) == 3
     assert not any('Sell them' in part(letter, kind) for letter in post.letters for kind in ('plain', 'html'))
+
+
+async def test_files_are_named_and_need_no_words(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visit_as: VisitAs, cast: Cast
+) -> None:
+    """What came with a note stays unsaid."""
+    tess, place = await visit_as(cast.tess), reply_to(cast.printer.id)
+
+    async def sent(name: str) -> list[Any]:
+        upload = Upload(name, 'text/plain', 5, 'x', uuid7().hex)
+        async with tess.work() as db:
+            return [(await add_file(db, tess.by, place, upload, usual_mb=1)).id]
+
+    async with working():
+        await does(cast.tess, note, 'Between us', files=await sent('margins.txt'))
+        await does(cast.tess, reply, '', files=await sent('offer <b>.txt'))
+        await outbox.quiet()
+    letter = post.to(cast.ugo)[0]
+    assert 'Attached: offer <b>.txt' in part(letter, 'plain')
+    assert 'Attached: offer &lt;b&gt;.txt' in part(letter, 'html')
+    assert not any('margins' in part(each, 'plain') for each in post.letters)
 
 
 async def test_being_put_in_copy_is_told_once_and_only_while_it_holds(

@@ -14,7 +14,7 @@ from portal import links
 from portal.domain.base import now
 from portal.domain.mail import Letter, LetterState, later, promise
 from portal.domain.people import HANDED, MAIL_EVENTS, Company, Tenant, User, members, switch_of
-from portal.domain.tickets import Comment, Ticket
+from portal.domain.tickets import Comment, File, Ticket
 from portal.domain.tickets.conversation import can_see
 from portal.domain.tickets.sharing import in_copy
 from portal.i18n import Voice, known_language, known_timezone, speaking
@@ -121,6 +121,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     await prepared([comment.body] if comment else [])
+    names = select(File.name).where(File.comment_id == comment.id).order_by(col(File.id)) if comment else None
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     return Facts(
@@ -128,7 +129,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
-        address=letter.to_address or '',
+        address=letter.to_address or '', files=list(await db.exec(names)) if names is not None else [],
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class Facts:
     ticket: Ticket | None = None
     comment: Comment | None = None
     comment_html: Any = None  # Markup
+    files: list[str] = field(default_factory=list[str])  # names of what came with the comment
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
     address: str = ''  # where it goes, if not to the person's present address
