@@ -4,55 +4,23 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from portal.db.cast import Cast
+from tests.browser import portals
 from tests.browser.conftest import ROOT, PageAs, ready
-from tests.browser.portals import Portal, portal_of_its_own
+from tests.browser.portals import Portal, SignIn
 
 pytestmark = pytest.mark.browser
 
 AGAIN = 30_000  # milliseconds until everything is as before; the browser tries to reach us every few seconds
 
 
-@pytest.fixture(scope='module')
-def started() -> Iterator[Portal]:
-    with portal_of_its_own() as made:
-        yield made
-
-
-@pytest.fixture
-def demo(started: Portal) -> Portal:
-    started.up()
-    return started
-
-
-SignIn = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture
-async def sign_in(demo: Portal, browser: Browser) -> AsyncIterator[SignIn]:
-    """`page = await sign_in('Tess Okafor')`: by the demo's button, in a browser of their own."""
-    contexts: list[BrowserContext] = []
-
-    async def come(name: str) -> Page:
-        side = 'client-portal' if name == 'Ada Brandt' else 'msp'
-        context = await browser.new_context(base_url=demo.origin, viewport={'width': 1440, 'height': 900})
-        contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f'/auth/{side}/signin')
-        await page.get_by_role('button', name=name).click()
-        await ready(page)
-        return page
-
-    yield come
-    for context in contexts:
-        await context.close()
+started, demo, sign_in = portals.FIXTURES
 
 
 def field(page: Page) -> Locator:
