@@ -289,7 +289,7 @@ async def test_whoever_gets_a_ticket_into_their_hands_hears_of_it_once(visit_as:
 
     async def bell_of(who: Visit) -> list[str]:
         async with who.work() as db:
-            lines = (await notifications.bell(db, who.by)).lines
+            lines = await notifications.bell(db, who.by)
         return [line.kind for line in lines if line.number == ticket.number and not line.seen]
 
     await do(ugo, add_participants, [cast.bill.user_id, cast.ada.user_id])
@@ -322,7 +322,7 @@ async def test_many_assigned_at_once_send_no_letter_for_each(visit_as: VisitAs, 
         await bulk.change_one(db, tess.by, ticket.number, bulk.Change('assign', str(cast.mona.user_id)))
     mona = await visit_as(cast.mona)
     async with mona.work() as db:
-        assert (await notifications.bell(db, mona.by)).lines[0].kind == 'assigned'
+        assert (await notifications.bell(db, mona.by))[0].kind == 'assigned'
     assert (await letters_of(tess, ticket))[cast.mona.user_id] == ['new_ticket']
 
 
