@@ -154,7 +154,7 @@ def paragraphs(facts: Facts) -> list[str]:
         case 'copy':
             return [_('You see the ticket now, and hear of replies. If it does not concern you, you can leave it there.')]
         case 'requester':
-            return [_('From now on it is answered to you.')]
+            return [_('From now on the answers come to you.')]
         case _:
             return []
 
