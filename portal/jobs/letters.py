@@ -121,7 +121,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     await prepared([comment.body] if comment else [])
-    names = select(File.name).where(File.comment_id == comment.id).order_by(col(File.id)) if comment else None
+    files = select(File.name).where(File.ticket_id == letter.ticket_id, File.comment_id == letter.comment_id)
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     return Facts(
@@ -129,7 +129,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
-        address=letter.to_address or '', files=list(await db.exec(names)) if names is not None else [],
+        address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
     )  # fmt: skip
 
 

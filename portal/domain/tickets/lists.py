@@ -342,7 +342,8 @@ def _page(
     # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
     page: Any = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c
     requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
-    names: Any = select(names_as_text()).where(col(File.comment_id) == page.last_comment_id).scalar_subquery()
+    of_last = (col(File.ticket_id) == page.id, col(File.comment_id) == page.last_comment_id)
+    names: Any = select(names_as_text()).where(*of_last).scalar_subquery()
     due: Any = col(Due.due_on) if inside or sort == 'due' else null().cast(Date)
     query = (
         select(

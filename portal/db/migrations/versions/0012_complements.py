@@ -63,7 +63,7 @@ def _files() -> None:
 
         -- letters name what was sent along; of a note nothing, as with its words
         create policy worker on file for select to portal_worker using (tenant_id = (select app.tenant()) and not is_internal);
-        grant select (id, tenant_id, comment_id, name, is_internal) on file to portal_worker;
+        grant select (id, tenant_id, ticket_id, comment_id, name, is_internal) on file to portal_worker;
 
         -- by their names files are found like words of the comment they came with
         create function app.index_file() returns trigger
