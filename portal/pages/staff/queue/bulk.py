@@ -1,8 +1,9 @@
 """Several tickets at once: what is picked, what can be done with it, how far it has come, and what could not be done."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
@@ -103,11 +104,14 @@ def menus(by: Principal, choices: Choices) -> list[Menu]:
 
 
 def described(change: Change, offered: Iterable[Menu]) -> str:
-    """What is about to be done, in the words of the menus; a day that is in none of them as it was typed."""
+    """What is changed to what, in the words of the menus: `Status: Solved`. What they do not offer any more has no words."""
     wanted = {'data-v-field': change.field, 'data-v-to': change.to}
-    lines = ((label, line.label) for _id, label, lines in offered for line in lines if line.attrs == wanted)
-    label, value = next(lines, (_('Due'), change.to))
-    return f'{label}: {value}.'
+    label, lines = next((label, lines) for id_, label, lines in offered if id_ == f'bulk-{change.field}')
+    value = next((str(line.label) for line in lines if line.attrs == wanted), '')
+    if not value and change.field == 'due':
+        with suppress(ValueError):
+            value = day(date.fromisoformat(change.to))
+    return f'{label}: {value}' if value else label
 
 
 def _days(by: Principal) -> list[MenuItem]:

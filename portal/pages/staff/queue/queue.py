@@ -23,7 +23,7 @@ from portal.pages.screens import Here
 from portal.pages.shared.lists import ListSpec, View
 from portal.pages.shared.tickets import number_of
 from portal.pages.staff.queue.bulk import Run, change_from, described, menus
-from portal.pages.staff.queue.unfinished import banner, change_words, labels, refused, tally
+from portal.pages.staff.queue.unfinished import banner, labels, refused, tally
 from portal.pages.staff.queue.views import ViewedList
 
 SURE = 25  # picked tickets, from which on one is asked again
@@ -131,7 +131,10 @@ class Queue(ViewedList):
         )  # fmt: skip
 
     def _unfinished(self) -> Markup:
-        return banner(self.unfinished, change_words(self.unfinished, self.by, self.choices)) if self.unfinished else Markup('')
+        return banner(self.unfinished, self._described(self.unfinished)) if self.unfinished else Markup('')
+
+    def _described(self, bulk: BulkChange) -> str:
+        return described(change_from(bulk.field, bulk.value), menus(self.by, self.choices))
 
     # ---------- what is done ----------
 
@@ -198,7 +201,7 @@ class Queue(ViewedList):
             words = _n('Change {n} ticket?', 'Change {n} tickets?', n)
             what = described(change, menus(self.by, self.choices))
             return self._ask_for('sure', words, Action(_n('Change {n} ticket', 'Change {n} tickets', n), act='bulk', kind='primary', attrs=sure),
-                                 words=what + (' ' + _('The people of each ticket get a letter.') if change.field == 'status' else ''))  # fmt: skip
+                                 words=what + '.' + (' ' + _('The people of each ticket get a letter.') if change.field == 'status' else ''))  # fmt: skip
         self.dialog.close()
         return await self._change(change)
 
@@ -234,7 +237,7 @@ class Queue(ViewedList):
 
     def _ask_unfinished(self, bulk: BulkChange) -> None:
         given: dict[str, Any] = {
-            'words': f'{change_words(bulk, self.by, self.choices)}. {tally(bulk)}', 'failed': refused(bulk.failed, self.here),
+            'words': f'{self._described(bulk)}. {tally(bulk)}', 'failed': refused(bulk.failed, self.here),
             'waiting': labels(bulk.numbers, self.here),
         }  # fmt: skip
         if not bulk.numbers:

@@ -1,22 +1,18 @@
 """A change of many tickets whose end nobody has seen: the process ended on the way, or whoever asked for it had left the page."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 
 from markupsafe import Markup
 
 from portal.components.render import macro
 from portal.components.values import Action
-from portal.domain.access import Principal
 from portal.domain.tickets.model import BulkChange
-from portal.i18n import _, _m, day
+from portal.i18n import _, _m
 from portal.pages.screens import Here
-from portal.pages.shared.lists import Choices
-from portal.pages.staff.queue.bulk import menus
 
 
 def banner(bulk: BulkChange, what: str) -> Markup:
-    """Above the list; the rest stands in the dialog that it opens. `what` as `change_words` says it."""
+    """Above the list; the rest stands in the dialog that it opens."""
     if bulk.numbers:
         words = _m(
             '<b>A change of {n} tickets was interrupted</b> ({what}). {numbers}', n=bulk.total, what=what, numbers=tally(bulk)
@@ -45,12 +41,3 @@ def refused(failed: Sequence[tuple[int, str]], here: Here) -> list[tuple[str, st
 def labels(numbers: Iterable[int], here: Here) -> list[tuple[str, str]]:
     """Label and address."""
     return [(f'T-{number}', here.url(f'/tickets/T-{number}')) for number in numbers]
-
-
-def change_words(bulk: BulkChange, by: Principal, choices: Choices) -> str:
-    """What is changed to what, as the menus call it: `Status: Solved`."""
-    for _id, label, items in menus(by, choices):
-        for item in items:
-            if (item.attrs.get('data-v-field'), item.attrs.get('data-v-to')) == (bulk.field, bulk.value):
-                return f'{label}: {item.label}'
-    return _('Due: {day}', day=day(date.fromisoformat(bulk.value))) if bulk.field == 'due' else ''
