@@ -25,6 +25,7 @@ from portal.pages.shared.tickets import number_of
 from portal.pages.staff.queue.bulk import Run, change_from, described, menus
 from portal.pages.staff.queue.unfinished import banner, labels, refused, tally
 from portal.pages.staff.queue.views import ViewedList
+from portal.visit import unasked
 
 SURE = 25  # picked tickets, from which on one is asked again
 
@@ -86,6 +87,7 @@ class Queue(ViewedList):
         self.looks_again = self.unfinished is None and bool(found)
 
     async def _look_again(self) -> None:
+        unasked.set(True)  # nobody is at it: this keeps no session alive
         try:
             async with self.here.visit.work() as db:
                 await self._read_unfinished(db)
