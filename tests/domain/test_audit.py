@@ -14,7 +14,7 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 import portal.domain
-from portal.db.cast import SECRET, Cast, Member
+from portal.db.cast import Cast, Member
 from portal.domain import access, categories, clients, companies, operations, people, team, tenants, tickets
 from portal.domain.access import Principal
 from portal.domain.imports import Kind, doing
@@ -25,6 +25,7 @@ from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 NEW = 'new'
+SAID = 'what nobody else has to read'
 Does = Callable[[AsyncSession, Principal, Cast], Awaitable[Any]]
 
 
@@ -68,19 +69,19 @@ async def uploaded(db: AsyncSession, by: Principal, place: str) -> UUID:
 
 async def says_with_a_file(db: AsyncSession, by: Principal, c: Cast) -> None:
     file = await uploaded(db, by, reply_to(c.printer.id))
-    await of_printer(tickets.reply, lambda _: SECRET, files=lambda _: [file])(db, by, c)
+    await of_printer(tickets.reply, lambda _: SAID, files=lambda _: [file])(db, by, c)
 
 
 async def opens(db: AsyncSession, by: Principal, c: Cast) -> None:
     await tickets.open_ticket(
-        db, by, company_id=c.acme.id, requester_id=c.ada.user_id, subject='Scanner', text=SECRET, visibility='private'
+        db, by, company_id=c.acme.id, requester_id=c.ada.user_id, subject='Scanner', text=SAID, visibility='private'
     )
 
 
 async def renames(db: AsyncSession, by: Principal, c: Cast) -> None:
     company = await people.company_by_slug(db, 'acme')
     before = await companies.details(db, company)
-    after = companies.Details(**{**vars_of(before), 'city': 'Hannover', 'note': f'Key: {SECRET}'})
+    after = companies.Details(**{**vars_of(before), 'city': 'Hannover', 'note': f'Key: {SAID}'})
     await companies.change_company(db, by, c.acme.id, before, after)
 
 
@@ -96,7 +97,7 @@ def of_acme(verb: Any, *values: Callable[[Cast], Any], **more: Any) -> Does:
 
 
 async def imports(db: AsyncSession, by: Principal, c: Cast) -> None:
-    table = read(f'Name;Note\nGarden Florist;{SECRET}\n'.encode())
+    table = read(f'Name;Note\nGarden Florist;{SAID}\n'.encode())
     batch = await doing.upload(db, by, Kind.COMPANIES, 'clients.csv', table)
     await doing.start(db, by, batch.id)
     while await doing.take_chunk(db, by, batch.id):
@@ -148,9 +149,9 @@ def ids(line: Callable[[Cast], Line | list[Line]]) -> Callable[[Cast], list[Line
 CASES = (
     # tickets
     Case('opening.open_ticket', 'ada', opens, only(Line('ticket.opened', 'acme', detail={'visibility': 'private'}))),
-    Case('replying.reply', 'ugo', of_printer(tickets.reply, lambda _: SECRET), only()),
+    Case('replying.reply', 'ugo', of_printer(tickets.reply, lambda _: SAID), only()),
     Case('replying.reply files.add_file', 'ugo', says_with_a_file, only(Line('file.sent', 'acme'))),
-    Case('replying.note', 'tess', of_printer(tickets.note, lambda _: SECRET), only()),
+    Case('replying.note', 'tess', of_printer(tickets.note, lambda _: SAID), only()),
     Case('files.remove_file', 'ada', removes_a_file, only(Line('file.removed', 'acme', detail={'size': 5}))),
     Case('working.change_status', 'tess', of_printer(tickets.change_status, lambda _: 'solved'), statuses(Status.OPEN, Status.SOLVED)),
     Case('working.close', 'ugo', of_printer(tickets.close), statuses(Status.OPEN, Status.CLOSED)),
@@ -265,7 +266,7 @@ async def test_what_is_done_stands_in_the_log(visit_as: VisitAs, cast: Cast, mai
             thing = getattr(cast, line.about)
             assert subject == (thing.user_id if isinstance(thing, Member) else thing.id)
         assert {key: detail.get(key) for key in line.detail} == dict(line.detail)
-        assert SECRET not in json.dumps(detail)
+        assert SAID not in json.dumps(detail)
 
 
 async def test_what_is_refused_leaves_no_line(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
