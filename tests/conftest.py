@@ -47,19 +47,20 @@ def cluster(settings: Settings) -> server.Cluster:
     with (FOLDER / 'tests.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker builds, the others wait
         running = server.open_cluster(settings, attach=True, fast_and_loose=True)
-        template = _template(running, settings)
-        _create(running, settings, name, template)
+        newest = template(running, settings)
+        clone(running, settings, name, newest)
     return replace(running, database=name)
 
 
-def _create(running: server.Cluster, settings: Settings, name: str, template: str) -> None:
+def clone(running: server.Cluster, settings: Settings, name: str, template: str) -> None:
+    """A database like the template."""
     with psycopg.connect(running.admin() or '', dbname='postgres', autocommit=True) as admin:
         admin.execute(sql.SQL('drop database if exists {} with (force)').format(sql.Identifier(name)))
         admin.execute(sql.SQL('create database {} template {}').format(sql.Identifier(name), sql.Identifier(template)))
     roles.prepare(running.admin() or '', name, settings.secret)  # a clone does not inherit the rights on the database
 
 
-def _template(running: server.Cluster, settings: Settings) -> str:
+def template(running: server.Cluster, settings: Settings) -> str:
     files = sorted(path for path in (HERE.parent / 'portal/db/migrations').rglob('*') if path.suffix in ('.py', '.sql'))
     name = 'template_' + hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()[:12]
     with psycopg.connect(running.admin() or '', dbname='postgres', autocommit=True) as admin:

@@ -1,13 +1,11 @@
 """Exports, told with the named cast: what is in the file, whose it is, and what happens when rights or workers go."""
 
 import asyncio
-import contextlib
 import csv
 import io
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,63 +13,24 @@ from uuid import UUID
 import openpyxl
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from portal import tenants, visit
-from portal.db import engine, roles, server
+from portal.db import engine
 from portal.db.cast import SECRET, Cast, Member
 from portal.domain.base import NotFound
 from portal.domain.notifications import bell, mark_seen
 from portal.domain.tickets import Where, exporting, open_ticket
 from portal.domain.tickets.exporting import Export, cancel_export, export_tickets, exports, part
-from portal.jobs import queue
-from portal.settings import Settings
 from portal.visit import Visit
+from tests import workers
+from tests.workers import Working
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 ALL = Where(group='all')
 
 
-@pytest.fixture(scope='module')
-def own(cluster: server.Cluster, settings: Settings) -> server.Cluster:
-    """A database of their own: in the worker's, a portal of the browser tests may be at work."""
-    name = f'{cluster.database}_exports'
-    with psycopg.connect(cluster.admin() or '', dbname='postgres', autocommit=True) as admin:
-        newest = "select datname from pg_database where datname ~ '^template_[0-9a-f]{12}$' order by oid desc limit 1"
-        template = (admin.execute(newest).fetchone() or ('',))[0]
-        admin.execute(sql.SQL('drop database if exists {} with (force)').format(sql.Identifier(name)))
-        admin.execute(sql.SQL('create database {} template {}').format(sql.Identifier(name), sql.Identifier(template)))
-    roles.prepare(cluster.admin() or '', name, settings.secret)
-    return replace(cluster, database=name)
-
-
-@pytest.fixture(scope='module')
-def maintenance(own: server.Cluster) -> str:
-    return make_conninfo(own.admin() or '', dbname=own.database)
-
-
-@pytest.fixture(scope='module', autouse=True)
-async def database(portal: engine.Database, own: server.Cluster) -> AsyncIterator[engine.Database]:
-    visit.database = engine.connect(own)
-    tenants.forget()
-    yield visit.database
-    await visit.database.close()
-    visit.database = portal
-    tenants.forget()
-
-
-@contextlib.asynccontextmanager
-async def working(database: engine.Database, settings: Settings) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.run(database, settings))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+own, maintenance, database, post, working, outbox = workers.FIXTURES
 
 
 async def ask(by: Visit, where: Where = ALL, kind: str = 'csv') -> Export:
@@ -193,13 +152,11 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures('long')
-async def test_a_long_one_is_made_by_a_job_and_the_bell_tells(
-    visit_as: VisitAs, cast: Cast, database: engine.Database, settings: Settings
-) -> None:
+async def test_a_long_one_is_made_by_a_job_and_the_bell_tells(visit_as: VisitAs, cast: Cast, working: Working) -> None:
     ada = await visit_as(cast.ada)
     export = await ask(ada)
     assert export.state == 'waiting'
-    async with working(database, settings):
+    async with working():
         assert await ended(ada, export.id) == 'ready'
     found = await lines(ada, export.id)
     assert numbers(found) == {cast.printer.label, cast.payroll.label, cast.calendar.label, cast.certificate.label}
@@ -219,14 +176,14 @@ async def test_a_long_one_is_made_by_a_job_and_the_bell_tells(
     ],
 )  # fmt: skip
 async def test_whoever_lost_their_rights_gets_nothing(
-    visit_as: VisitAs, cast: Cast, database: engine.Database, settings: Settings, maintenance: str, taken: Any
+    visit_as: VisitAs, cast: Cast, working: Working, maintenance: str, taken: Any
 ) -> None:
     ada = await visit_as(cast.ada)
     export = await ask(ada)
     with psycopg.connect(maintenance) as c:
         c.execute(taken, (cast.ada.user_id,))
     state, parts = '', -1
-    async with working(database, settings):
+    async with working():
         for _ in range(300):
             with psycopg.connect(maintenance) as c:
                 state, parts = c.execute('select state, (select count(*) from export_part where export_id = e.id) from export e where id = %s',
@@ -238,28 +195,24 @@ async def test_whoever_lost_their_rights_gets_nothing(
 
 
 @pytest.mark.usefixtures('long')
-async def test_a_role_that_reaches_less_far_gets_less(
-    visit_as: VisitAs, cast: Cast, database: engine.Database, settings: Settings, maintenance: str
-) -> None:
+async def test_a_role_that_reaches_less_far_gets_less(visit_as: VisitAs, cast: Cast, working: Working, maintenance: str) -> None:
     ada = await visit_as(cast.ada)
     export = await ask(ada)
     with psycopg.connect(maintenance) as c:
         c.execute("update membership set role = 'ClientUser' where user_id = %s", (cast.ada.user_id,))
     ada = await visit_as(cast.ada)
-    async with working(database, settings):
+    async with working():
         assert await ended(ada, export.id) == 'ready'
     assert numbers(await lines(ada, export.id)) == {cast.printer.label, cast.payroll.label, cast.certificate.label}
 
 
 @pytest.mark.usefixtures('long')
-async def test_what_is_cancelled_is_not_made(
-    visit_as: VisitAs, cast: Cast, database: engine.Database, settings: Settings, maintenance: str
-) -> None:
+async def test_what_is_cancelled_is_not_made(visit_as: VisitAs, cast: Cast, working: Working, maintenance: str) -> None:
     ada = await visit_as(cast.ada)
     export = await ask(ada)
     async with ada.work() as db:
         await cancel_export(db, ada.by, export.id)
-    async with working(database, settings):
+    async with working():
         while True:
             with psycopg.connect(maintenance) as c:
                 if (
@@ -274,7 +227,7 @@ async def test_what_is_cancelled_is_not_made(
 
 @pytest.mark.usefixtures('long')
 async def test_a_worker_killed_in_the_middle_leaves_no_half_file(
-    visit_as: VisitAs, cast: Cast, database: engine.Database, settings: Settings, maintenance: str
+    visit_as: VisitAs, cast: Cast, working: Working, maintenance: str
 ) -> None:
     """As a dead worker leaves it: the job `doing`, the export `running`, some rows counted. Taken up again, it is made whole."""
     ada = await visit_as(cast.ada)
@@ -282,7 +235,7 @@ async def test_a_worker_killed_in_the_middle_leaves_no_half_file(
     with psycopg.connect(maintenance) as c:
         c.execute("update export set state = 'running', done = 2 where id = %s", (export.id,))
         c.execute("update jobs.procrastinate_jobs set attempts = 1 where args ->> 'export' = %s", (str(export.id),))
-    async with working(database, settings):
+    async with working():
         assert await ended(ada, export.id) == 'ready'
     assert len(await lines(ada, export.id)) == 4
 

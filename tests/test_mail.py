@@ -1,216 +1,39 @@
 """Letters on their way, with a real SMTP server: whom they reach, what they say, and what becomes of them when it fails."""
 
-import asyncio
-import contextlib
-import email
-import email.policy
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
-from email.message import EmailMessage
-from html import unescape
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from portal import tenants, visit
+from portal import visit
 from portal.db import cast as casting
-from portal.db import engine, roles, server
-from portal.db.cast import Cast, Member
+from portal.db.cast import SECRET, Cast, Member
+from portal.domain.base import uuid7
 from portal.domain.people import add_person, company_by_slug, end_membership
-from portal.domain.tickets import change_status, note, open_ticket, reply, ticket_by_number
-from portal.jobs import queue
+from portal.domain.tickets import (
+    add_participants,
+    assign,
+    change_requester,
+    change_status,
+    note,
+    open_ticket,
+    remove_participant,
+    reply,
+    ticket_by_number,
+)
+from portal.domain.tickets.drafts import reply_to
+from portal.domain.tickets.files import Upload, add_file
 from portal.jobs.letters import TRIES
-from portal.settings import Settings
-from tests.conftest import test_settings as make_settings
+from tests import workers
 from tests.visitor import Page, Visitor
+from tests.workers import Outbox, Postman, Working, links, part, until
 
-PATIENCE = 20  # seconds; a second try comes after two, and is noticed within two more
 NEW_PASSWORD = 'moss-lantern-quarry-eleven'
 
 
-class Postman:
-    """An SMTP server of our own. What it does with the next letters can be told."""
-
-    def __init__(self) -> None:
-        self.letters: list[EmailMessage] = []
-        self.contents: list[bytes] = []  # of each, as it came over the line
-        self.answer_to: dict[str, list[str]] = {}  # by recipient: refusals, one for each time
-        self.dies_after_data: list[str] = []  # recipients: the letter is taken, the line is dead before the answer; once each
-        self.dies_at_quit = False
-        self.port = 0
-        self._listening: asyncio.Server | None = None
-
-    async def open(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._talk, '127.0.0.1', self.port)
-        self.port = self._listening.sockets[0].getsockname()[1]
-
-    def close(self) -> None:
-        if self._listening:
-            self._listening.close()
-
-    def _talk(self) -> SMTP:
-        return SMTP(self, enable_SMTPUTF8=True, ident='post', loop=asyncio.get_running_loop())
-
-    # ---------- as aiosmtpd calls it ----------
-
-    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any) -> str:
-        if answers := self.answer_to.get(address):
-            return answers.pop(0)
-        envelope.rcpt_tos.append(address)
-        return '250 OK'
-
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
-        assert isinstance(envelope.content, bytes)
-        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(letter, EmailMessage)
-        letter['X-Envelope'] = ','.join(envelope.rcpt_tos)
-        self.letters.append(letter)
-        self.contents.append(envelope.content)
-        if envelope.rcpt_tos[0] in self.dies_after_data:
-            self.dies_after_data.remove(envelope.rcpt_tos[0])
-            _line(server).abort()
-        return '250 Taken'
-
-    async def handle_QUIT(self, server: SMTP, _session: Session, _envelope: Envelope) -> str:
-        if self.dies_at_quit:
-            _line(server).abort()
-        return '221 Bye'
-
-    # ---------- what arrived ----------
-
-    def to(self, who: Member) -> list[EmailMessage]:
-        return [letter for letter in self.letters if letter['X-Envelope'] == who.email]
-
-
-def _line(server: SMTP) -> asyncio.Transport:
-    assert server.transport
-    return cast(asyncio.Transport, server.transport)
-
-
-def part(letter: EmailMessage, kind: str) -> str:
-    body = letter.get_body((kind,))
-    assert body is not None, f'no {kind} part'
-    return str(body.get_content())
-
-
-def links(letter: EmailMessage) -> set[str]:
-    """Of both parts."""
-    return {
-        *re.findall(r'https?://\S+', part(letter, 'plain')),
-        *map(unescape, re.findall(r'href="([^"]+)"', part(letter, 'html'))),
-    }
-
-
-# ---------- a database of their own: in the worker's, a portal of the browser tests may be at work ----------
-
-
-@pytest.fixture(scope='module')
-def own(cluster: server.Cluster, settings: Settings) -> server.Cluster:
-    name = f'{cluster.database}_mail'
-    with psycopg.connect(cluster.admin() or '', dbname='postgres', autocommit=True) as admin:
-        newest = "select datname from pg_database where datname ~ '^template_[0-9a-f]{12}$' order by oid desc limit 1"
-        template = (admin.execute(newest).fetchone() or ('',))[0]
-        admin.execute(sql.SQL('drop database if exists {} with (force)').format(sql.Identifier(name)))
-        admin.execute(sql.SQL('create database {} template {}').format(sql.Identifier(name), sql.Identifier(template)))
-    roles.prepare(cluster.admin() or '', name, settings.secret)
-    return replace(cluster, database=name)
-
-
-@pytest.fixture(scope='module')
-def maintenance(own: server.Cluster) -> str:
-    return make_conninfo(own.admin() or '', dbname=own.database)
-
-
-@pytest.fixture(scope='module', autouse=True)
-async def database(portal: engine.Database, own: server.Cluster) -> AsyncIterator[engine.Database]:
-    visit.database = engine.connect(own)
-    tenants.forget()
-    yield visit.database
-    await visit.database.close()
-    visit.database = portal
-    tenants.forget()
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[Postman]:
-    made = Postman()
-    await made.open()
-    yield made
-    made.close()
-
-
-Working = Callable[..., AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-def working(post: Postman, database: engine.Database) -> Working:
-    """`async with working():` the portal's worker is at work, with this post; `smtp=False`: without any."""
-
-    @asynccontextmanager
-    async def work(*, smtp: bool = True, **more: str) -> AsyncIterator[None]:
-        url = {'PORTAL_SMTP_URL': f'smtp://127.0.0.1:{post.port}'} if smtp else {}
-        task = asyncio.create_task(queue.run(database, make_settings(**url, **more)))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    return work
-
-
-class Outbox:
-    """What the portal's tables say of a tenant's letters."""
-
-    def __init__(self, maintenance: str, cast: Cast) -> None:
-        self.maintenance, self.tenant = maintenance, cast.northwind.id
-        self.before = [row[0] for row in self.ask('select id from mail_outbox where tenant_id = %s', self.tenant)]
-
-    def ask(self, question: str, *values: Any) -> list[Any]:
-        with psycopg.connect(self.maintenance, autocommit=True) as connection:
-            cursor = connection.execute(question, values)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            return cursor.fetchall() if cursor.description else []
-
-    def letters(self, kind: str, to: Member) -> list[tuple[str, str | None, str | None, str | None]]:
-        """State, error, text and HTML of those of this kind that were promised here; not of the cast's own past."""
-        return self.ask(
-            'select state, error, text, html from mail_outbox where tenant_id = %s and kind = %s and to_user_id = %s '
-            'and not id = any(%s) order by id', self.tenant, kind, to.user_id, self.before,
-        )  # fmt: skip
-
-    def states(self, kind: str, to: Member) -> list[str]:
-        return [state for state, *_rest in self.letters(kind, to)]
-
-    def is_quiet(self) -> bool:
-        """Nothing is promised any more: neither a letter waits nor a job."""
-        waits = "select exists (select from mail_outbox where tenant_id = %s and state = 'waiting')"
-        works = "select exists (select from jobs.procrastinate_jobs where status in ('todo', 'doing'))"
-        return not self.ask(waits, self.tenant)[0][0] and not self.ask(works)[0][0]
-
-    async def quiet(self) -> None:
-        await until(self.is_quiet)
-
-
-@pytest.fixture
-def outbox(maintenance: str, cast: Cast) -> Outbox:
-    return Outbox(maintenance, cast)
-
-
-async def until(holds: Callable[[], Any], patience: float = PATIENCE) -> None:
-    ends = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < ends, 'it did not come to pass'
-        await asyncio.sleep(0.02)
+own, maintenance, database, post, working, outbox = workers.FIXTURES
 
 
 VisitAs = Callable[[Member], Awaitable[visit.Visit]]
@@ -354,6 +177,68 @@ async def test_an_internal_note_sends_nothing_ever(
     assert {letter['X-Envelope'] for letter in post.letters} == {cast.ugo.email, cast.ada.email, cast.tess.email}
     assert len(post.letters) == 3
     assert not any('Sell them' in part(letter, kind) for letter in post.letters for kind in ('plain', 'html'))
+
+
+async def test_files_are_named_and_need_no_words(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visit_as: VisitAs, cast: Cast
+) -> None:
+    """What came with a note stays unsaid."""
+    tess, place = await visit_as(cast.tess), reply_to(cast.printer.id)
+
+    async def sent(name: str) -> list[Any]:
+        upload = Upload(name, 'text/plain', 5, 'x', uuid7().hex)
+        async with tess.work() as db:
+            return [(await add_file(db, tess.by, place, upload, usual_mb=1)).id]
+
+    async with working():
+        await does(cast.tess, note, 'Between us', files=await sent('margins.txt'))
+        await does(cast.tess, reply, '', files=await sent('offer <b>.txt'))
+        await outbox.quiet()
+    letter = post.to(cast.ugo)[0]
+    assert 'Attached: offer <b>.txt' in part(letter, 'plain')
+    assert 'Attached: offer &lt;b&gt;.txt' in part(letter, 'html')
+    assert not any('margins' in part(each, 'plain') for each in post.letters)
+
+
+async def test_being_put_in_copy_is_told_once_and_only_while_it_holds(
+    working: Working, post: Postman, outbox: Outbox, does: Does, visit_as: VisitAs, cast: Cast
+) -> None:
+    """Of a private ticket with a note: taken out and put in again; in his language; who is out by then gets nothing."""
+    bill, ada = cast.bill, cast.ada
+    outbox.ask("update users set language = 'en-XA' where id = %s", bill.user_id)
+    number = await asked(visit_as, cast.ugo, visibility='private')
+    await does(cast.tess, note, f'Between us: {SECRET}', number=number)
+    async with working():
+        await outbox.quiet()
+        for verb in (add_participants, remove_participant, add_participants):
+            who = [bill.user_id] if verb is add_participants else bill.user_id
+            await does(cast.tess, verb, who, number=number)
+            await outbox.quiet()
+    await does(cast.ugo, add_participants, [ada.user_id], number=number)
+    await does(cast.ugo, remove_participant, ada.user_id, number=number)
+    async with working():
+        await outbox.quiet()
+    assert (outbox.states('copy', bill), outbox.states('copy', ada)) == (['sent', 'dropped'], ['dropped'])
+    (letter,) = post.to(bill)
+    assert f'⟦Tess Okafor hàš pût ýöû îñ çöpý öf T-{number}⟧' in part(letter, 'plain')
+    assert SECRET not in str(letter)
+    assert any(link.endswith(f'/client-portal/acme/tickets/T-{number}') for link in links(letter))
+
+
+async def test_a_ticket_that_becomes_ones_own_is_told_unless_switched_off(
+    working: Working, post: Postman, outbox: Outbox, does: Does, cast: Cast
+) -> None:
+    outbox.ask("update users set mail_off = '{new_ticket}' where id = %s", cast.mona.user_id)
+    async with working():
+        await does(cast.tess, change_requester, cast.bill.user_id)
+        await does(cast.tess, assign, cast.mona.user_id)
+        await does(cast.mona, assign, cast.tess.user_id)
+        await outbox.quiet()
+    said = {letter['X-Envelope']: part(letter, 'plain').splitlines()[0] for letter in post.letters}
+    assert said == {
+        cast.bill.email: f'Tess Okafor has made {cast.printer.label} your ticket',
+        cast.tess.email: f'Mona Reyes has assigned {cast.printer.label} to you',
+    }
 
 
 async def test_a_private_ticket_reaches_only_whom_it_concerns(

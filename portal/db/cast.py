@@ -77,7 +77,7 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply', 'export', 'export_part',
+    'canned_reply', 'export', 'export_part', 'bulk_change',
 )  # fmt: skip
 
 
@@ -270,6 +270,8 @@ def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) 
         scene.add('default_view', **me, user_id=m[begins].user_id, view_id=view)
         scene.add('canned_reply', **kept, id=uuid7(), title='Restart it', changed_at=scene.now,
                   body=f'Hello {{first_name}}, please restart it. {SECRET}')  # fmt: skip
+        scene.add('bulk_change', **me, id=uuid7(), user_id=m[begins].user_id, field='priority', value='high', failed=[], changed=0,
+                  numbers=[tickets[ticket].number], total=1, touched_at=scene.now)  # fmt: skip
         scene.add('ticket_due', **scene.part(tickets[ticket]), due_on=scene.now.date().isoformat(), is_open=True)
     own: Row = {'tenant_id': m['tess'].tenant_id, 'owner_id': m['tess'].user_id, 'is_shared': False}
     scene.add('saved_view', **own, id=uuid7(), name='Acme', query={'company': 'acme'}, created_at=scene.now)

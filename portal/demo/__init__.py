@@ -9,6 +9,7 @@ from portal.db.errors import CannotStart
 from portal.db.server import Cluster
 from portal.domain.access import Side, role_label
 from portal.settings import Settings
+from portal.storage import Store
 
 NORTHWIND = cast.NORTHWIND
 _SIDES: tuple[tuple[Side, str, str], ...] = (
@@ -22,7 +23,7 @@ def load(cluster: Cluster, settings: Settings, database: str | None = None) -> b
     with connect(cluster.conninfo('portal_door', database)) as door:
         if _truth(door, 'select app.any_tenant()'):
             return False
-    from portal.demo import world  # with what only the first start needs
+    from portal.demo import files, world  # with what only the first start needs
 
     rows = world.rows(settings.demo_password)
     with connect(cluster.conninfo('portal_owner', database)) as owner:
@@ -31,6 +32,7 @@ def load(cluster: Cluster, settings: Settings, database: str | None = None) -> b
         if _truth(owner, 'select exists (select from tenant)'):
             owner.rollback()
             return False
+        files.keep(rows, Store(settings))
         cast.insert(owner, rows)
         # of what was said in eighteen months, they have read all that is no longer under their bell
         owner.execute("""delete from ticket_unread u where not exists (

@@ -17,6 +17,7 @@ class Step:
     does: str
     words: str = ''  # what stands behind
     text: str = ''  # Markdown
+    files: tuple[str, ...] = ()
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Story:
     requester: str = ''
     copy: list[str] = field(default_factory=list[str])
     about: str = ''  # a category
+    files: list[str] = field(default_factory=list[str])
     key: str = ''
     follows: str = ''
     language: str = 'en'
@@ -67,7 +69,8 @@ def read(text: str, name: str) -> list[Story]:
             _open(found[-1], where, int(days), at, who, words, said)
         else:
             day = int(days) if sign else day
-            found[-1].steps.append(Step(day, at, who, does, words, said))
+            words, files = ('', tuple(words.split()[1:])) if words.startswith('with ') else (words, ())
+            found[-1].steps.append(Step(day, at, who, does, words, said, files))
     return found
 
 
@@ -100,6 +103,8 @@ def _open(story: Story, where: str, ago: int, at: time, who: str, words: str, te
                 story.copy = people
             case ['about', *category]:
                 story.about = ' '.join(category)
+            case ['with', *files]:
+                story.files = files
             case ['key', key]:
                 story.key = key
             case ['follows', key]:

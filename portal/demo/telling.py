@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -133,7 +133,7 @@ class _Ticket:
         )  # fmt: skip
         if story.key:
             teller.tickets[story.key] = self.id
-        comment = self._comment(story.by, story.text)
+        comment = self._comment(story.by, story.text, story.files)
         for who in story.copy:
             self._participant(story.by, who)
         self._audit(story.by, 'ticket.opened', number=self.number, visibility=self.row['visibility'])
@@ -148,7 +148,7 @@ class _Ticket:
         who = step.who
         match step.does:
             case 'notes':
-                self._comment(who, step.text, internal=True)
+                self._comment(who, step.text, step.files, internal=True)
                 self._tell(who, 'note', None)
             case 'says' if self._is_client(who):
                 self._reply(step, Status.NEW if self.row['status'] == Status.NEW else Status.OPEN)
@@ -175,11 +175,12 @@ class _Ticket:
                 self._participant(who, step.words)
                 self._event(who, 'participant', None, str(self.people[step.words]))
                 self._audit(who, 'ticket.shared', with_user=self.people[step.words])
+                self._tell(who, 'copy', None, {step.words})
             case _:
                 raise ValueError(step.does)
 
     def _reply(self, step: Step, then: Status) -> None:
-        comment = self._comment(step.who, step.text)
+        comment = self._comment(step.who, step.text, step.files)
         self._status(step.who, then)
         self._tell(step.who, 'reply', comment)
 
@@ -189,6 +190,8 @@ class _Ticket:
         self.assignee, self.row['assignee_id'] = to, self.people[to]
         if self.row['status'] == Status.NEW:
             self._status(by, Status.OPEN)
+        if to != by:
+            self._tell(by, 'assigned', None, {to})
 
     def _status(self, by: str, status: Status) -> None:
         before = self.row['status']
@@ -199,7 +202,7 @@ class _Ticket:
         self.row['closed_at'] = self.clock if status == Status.CLOSED else None
         self._audit(by, 'ticket.status', before=before, after=status)
 
-    def _comment(self, by: str, text: str, *, internal: bool = False) -> UUID:
+    def _comment(self, by: str, text: str, files: Sequence[str] = (), *, internal: bool = False) -> UUID:
         body = self.teller.words(text, self.story)
         if not body:
             raise ValueError('nothing said')
@@ -207,6 +210,10 @@ class _Ticket:
                                   is_internal=internal, created_at=self.clock)  # fmt: skip
         if not internal:
             self.row['last_comment_id'], self.row['changed_at'] = comment['id'], self.clock
+        for later, name in enumerate(files):
+            file = self.teller.add('file', **self.part, id=id_at(self.clock, later), comment_id=comment['id'], place=None, name=name,
+                                   author_id=self.people[by], is_internal=internal, created_at=self.clock)  # fmt: skip
+            self._audit(by, 'file.sent', subject=file['id'], comment=comment['id'])
         return comment['id']
 
     def _event(self, by: str, kind: str, before: str | None, after: str) -> None:
@@ -220,18 +227,19 @@ class _Ticket:
         self.teller.add('ticket_participant', **self.part, user_id=self.people[who], added_by_id=self.people[by],
                         added_at=self.clock)  # fmt: skip
 
-    def _audit(self, by: str, action: str, **detail: Any) -> None:
+    def _audit(self, by: str, action: str, *, subject: UUID | None = None, **detail: Any) -> None:
         self.teller.add('audit', **self.where, id=id_at(self.clock), at=self.clock, actor_id=self.people[by], action=action,
-                        subject_id=self.id, detail=detail)  # fmt: skip
+                        subject_id=subject or self.id, detail=detail)  # fmt: skip
 
     # ---------- who hears of it ----------
 
-    def _tell(self, by: str, kind: str, comment: UUID | None) -> None:
+    def _tell(self, by: str, kind: str, comment: UUID | None, people: set[str] | None = None) -> None:
+        """`people`: those alone."""
         days = self.teller.days
         if self.clock.date() < days.day(BELL_DAYS):
             return
         told = {**self.part, 'actor_id': self.people[by], 'kind': kind, 'created_at': self.clock}
-        for later, who in enumerate(sorted(self._concerned(kind) - {by})):
+        for later, who in enumerate(sorted((people or self._concerned(kind)) - {by})):
             line = self.teller.add('notification', **told, id=id_at(self.clock, later), user_id=self.people[who], seen_at=None)
             self.unseen.append((who, line))
             if kind != 'note' and self.clock.date() >= days.day(MAIL_DAYS):

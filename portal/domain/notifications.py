@@ -39,7 +39,7 @@ class Notification(SQLModel, table=True):
     company_id: UUID
     ticket_id: UUID
     actor_id: UUID
-    kind: str  # new_ticket, reply, status, note
+    kind: str  # new_ticket, reply, status, note; copy, requester, assigned
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
     seen_at: datetime | None = Field(default=None, sa_type=Moment)
 

@@ -24,6 +24,8 @@ from portal.i18n import LANGUAGES, _, known_timezone
 
 #: What mail a person may switch off, in the order of the page.
 MAIL_EVENTS = ('new_ticket', 'reply', 'status')
+#: A ticket comes into one person's hands: they are in copy, it is theirs, they are to work on it. To them it is a new ticket.
+HANDED = ('copy', 'requester', 'assigned')
 
 
 class Tenant(SQLModel, table=True):
@@ -163,6 +165,11 @@ class Session(SQLModel, table=True):
 
 
 # ---------- questions ----------
+
+
+def switch_of(kind: str) -> str:
+    """Which of MAIL_EVENTS switches this kind of letter off."""
+    return 'new_ticket' if kind in HANDED else kind
 
 
 async def members(db: AsyncSession, company_id: UUID) -> list[User]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from uuid import UUID
 
 import procrastinate
@@ -12,9 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal import links
 from portal.domain.base import now
 from portal.domain.mail import Letter, LetterState, later, promise
-from portal.domain.people import MAIL_EVENTS, Company, Tenant, User, members
-from portal.domain.tickets import Comment, Ticket
+from portal.domain.people import HANDED, MAIL_EVENTS, Company, Tenant, User, members, switch_of
+from portal.domain.tickets import Comment, File, Ticket
 from portal.domain.tickets.conversation import can_see
+from portal.domain.tickets.sharing import in_copy
 from portal.i18n import Voice, known_language, known_timezone, speaking
 from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
@@ -25,6 +27,7 @@ from portal.settings import Settings
 
 log = logging.getLogger('portal.mail')
 FEW, PAGES_FIRST = 3, 1.0  # seconds: pages that show the event have their news first, and this process may be serving them
+AGAIN = timedelta(minutes=10)  # so long nobody is told once more that a ticket came into their hands
 TRIES = 14  # after 2, 4, 8 … seconds: the last some hours later
 
 
@@ -100,10 +103,12 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
     """None when there is nobody any more who may have this letter, or wants it."""
     to = await db.get(User, letter.to_user_id)
     tenant = await db.get_one(Tenant, letter.tenant_id)
-    if to is None or to.disabled_at or letter.kind in to.mail_off:
+    if to is None or to.disabled_at or switch_of(letter.kind) in to.mail_off:
         return None
     ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
-    if letter.kind in MAIL_EVENTS and (ticket is None or not await _may_read(db, to, ticket)):
+    if switch_of(letter.kind) in MAIL_EVENTS and (ticket is None or not await _may_read(db, to, ticket)):
+        return None
+    if letter.kind in HANDED and ticket and (not await _still_holds(db, letter, ticket) or await _said_lately(db, letter)):
         return None
     if (
         letter.kind.startswith('welcome')
@@ -116,6 +121,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     await prepared([comment.body] if comment else [])
+    files = select(File.name).where(File.ticket_id == letter.ticket_id, File.comment_id == letter.comment_id)
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     return Facts(
@@ -123,13 +129,34 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
-        address=letter.to_address or '',
+        address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
     )  # fmt: skip
 
 
 async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:
     """Asked when the letter is sent: between promise and sending somebody may have left the company."""
     return to.user_type == 'internal' or await can_see(db, ticket, to.id)
+
+
+async def _still_holds(db: AsyncSession, letter: Letter, ticket: Ticket) -> bool:
+    """Who was put in copy by mistake and taken out again gets no letter that says they are."""
+    match letter.kind:
+        case 'requester':
+            return ticket.requester_id == letter.to_user_id
+        case 'assigned':
+            return ticket.assignee_id == letter.to_user_id
+        case _:
+            return letter.to_user_id in await in_copy(db, ticket)
+
+
+async def _said_lately(db: AsyncSession, letter: Letter) -> bool:
+    """The same was promised to them just before, and is sent or will be."""
+    same = select(Letter.id).where(
+        Letter.to_user_id == letter.to_user_id, Letter.ticket_id == letter.ticket_id, Letter.kind == letter.kind,
+        col(Letter.id) < letter.id, col(Letter.created_at) > letter.created_at - AGAIN,
+        col(Letter.state).in_((LetterState.WAITING, LetterState.SENT, LetterState.KEPT)),
+    )  # fmt: skip
+    return (await db.exec(same.limit(1))).first() is not None
 
 
 async def _link(

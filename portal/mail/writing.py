@@ -39,6 +39,7 @@ class Facts:
     ticket: Ticket | None = None
     comment: Comment | None = None
     comment_html: Any = None  # Markup
+    files: list[str] = field(default_factory=list[str])  # names of what came with the comment
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
     address: str = ''  # where it goes, if not to the person's present address
@@ -85,6 +86,15 @@ def title(facts: Facts) -> str:
             return _('{name} opened a ticket', name=actor)
         case 'reply':
             return _('{name} replied', name=actor)
+        case 'copy':
+            assert facts.ticket
+            return _('{name} has put you in copy of {ticket}', name=actor, ticket=facts.ticket.label)
+        case 'requester':
+            assert facts.ticket
+            return _('{name} has made {ticket} your ticket', name=actor, ticket=facts.ticket.label)
+        case 'assigned':
+            assert facts.ticket
+            return _('{name} has assigned {ticket} to you', name=actor, ticket=facts.ticket.label)
         case 'status':
             assert facts.ticket
             mine = 'staff' if facts.to.user_type == 'internal' else 'client'
@@ -141,6 +151,10 @@ def paragraphs(facts: Facts) -> list[str]:
                   'here any more.', msp=facts.tenant.name),
                 _('If you do not know why, please ask {msp}.', msp=facts.tenant.name),
             ]  # fmt: skip
+        case 'copy':
+            return [_('You see the ticket now, and hear of replies. If it does not concern you, you can leave it there.')]
+        case 'requester':
+            return [_('From now on the answers come to you.')]
         case _:
             return []
 

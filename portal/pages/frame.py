@@ -249,6 +249,9 @@ class Page:
             'reply': _m('<b>{name}</b> replied on T-{number}', name=told.actor, number=told.number),
             'status': _m('<b>{name}</b> changed T-{number}', name=told.actor, number=told.number),
             'note': _m('<b>{name}</b> wrote a note on T-{number}', name=told.actor, number=told.number),
+            'copy': _m('<b>{name}</b> put you in copy of T-{number}', name=told.actor, number=told.number),
+            'requester': _m('<b>{name}</b> made T-{number} your ticket', name=told.actor, number=told.number),
+            'assigned': _m('<b>{name}</b> assigned T-{number} to you', name=told.actor, number=told.number),
         }
         return Notice(
             words.get(told.kind, ''), f'{root}/tickets/T-{told.number}', told.at, text=told.subject, unread=not told.seen,

@@ -63,12 +63,12 @@ def letter_words(event: str, *, staff: bool) -> tuple[str, str]:
     """What a kind of letter is about, and when it comes."""
     if staff:
         return {
-            'new_ticket': (_('A new ticket concerns me'), _('It is given to me, or nobody has it yet')),
+            'new_ticket': (_('A new ticket concerns me'), _('It is assigned to me, or nobody has it yet')),
             'reply': (_('A client replies'), _('On tickets that I have, or that nobody has')),
             'status': (_('A ticket of mine changes'), _('It is closed or opened again')),
         }[event]
     return {
-        'new_ticket': (_('A new ticket concerns me'), _('Somebody opens it for me, or puts me in copy')),
+        'new_ticket': (_('A new ticket concerns me'), _('Somebody opens it for me, makes it mine, or puts me in copy')),
         'reply': (_('Somebody replies to me'), _('On tickets that I asked for or am in copy of')),
         'status': (_('A ticket of mine changes'), _('It is solved, closed or opened again')),
     }[event]

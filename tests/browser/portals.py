@@ -1,4 +1,7 @@
-"""`app.py` as one starts it: a process with the demo and a database of its own, in a folder that goes with it."""
+"""`app.py` as one starts it: a process with the demo and a database of its own, in a folder that goes with it.
+
+A module takes the fixtures by `started, demo, sign_in = portals.FIXTURES`.
+"""
 
 import os
 import shutil
@@ -7,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
-from portal.db import embedded
-from tests.browser.conftest import ROOT, free_port
+from portal.db import cast, embedded
+from tests.browser.conftest import ROOT, free_port, ready
 
 
 class Portal:
@@ -119,3 +124,48 @@ def portal_of_its_own(*, start: bool = True) -> Iterator[Portal]:
                 process.kill()
                 process.wait(10)
         shutil.rmtree(folder)
+
+
+# ---------- fixtures ----------
+
+
+@pytest.fixture(scope='module')
+def started() -> Iterator[Portal]:
+    with portal_of_its_own() as made:
+        yield made
+
+
+@pytest.fixture
+def demo(started: Portal) -> Portal:
+    started.up()
+    return started
+
+
+SignIn = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def sign_in(demo: Portal, browser: Browser) -> AsyncIterator[SignIn]:
+    """`page = await sign_in('Tess Okafor', '/msp/mail')`: by the demo's button, in a browser of their own."""
+    contexts: list[BrowserContext] = []
+
+    async def come(name: str, path: str = '', *, narrow: bool = False) -> Page:
+        is_staff = next(person.side == 'staff' for person in cast.PEOPLE.values() if person.name == name)
+        viewport: ViewportSize = {'width': 390, 'height': 844} if narrow else {'width': 1440, 'height': 900}
+        context = await browser.new_context(base_url=demo.origin, viewport=viewport, has_touch=narrow)
+        contexts.append(context)
+        page = await context.new_page()
+        await page.goto(f'/auth/{"msp" if is_staff else "client-portal"}/signin')
+        await page.get_by_role('button', name=name).click()
+        await ready(page)
+        if path:
+            await page.goto(path)
+            await ready(page)
+        return page
+
+    yield come
+    for context in contexts:
+        await context.close()
+
+
+FIXTURES = (started, demo, sign_in)

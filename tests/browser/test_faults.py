@@ -1,57 +1,26 @@
 """What breaks while people work: the database, the portal, the line, the session. Nothing they typed is lost, nothing is done twice."""
 
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from portal.db.cast import Cast
+from tests.browser import portals
 from tests.browser.conftest import ROOT, PageAs, ready
-from tests.browser.portals import Portal, portal_of_its_own
+from tests.browser.portals import Portal, SignIn
 
 pytestmark = pytest.mark.browser
 
 AGAIN = 30_000  # milliseconds until everything is as before; the browser tries to reach us every few seconds
 
 
-@pytest.fixture(scope='module')
-def started() -> Iterator[Portal]:
-    with portal_of_its_own() as made:
-        yield made
-
-
-@pytest.fixture
-def demo(started: Portal) -> Portal:
-    started.up()
-    return started
-
-
-SignIn = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture
-async def sign_in(demo: Portal, browser: Browser) -> AsyncIterator[SignIn]:
-    """`page = await sign_in('Tess Okafor')`: by the demo's button, in a browser of their own."""
-    contexts: list[BrowserContext] = []
-
-    async def come(name: str) -> Page:
-        side = 'client-portal' if name == 'Ada Brandt' else 'msp'
-        context = await browser.new_context(base_url=demo.origin, viewport={'width': 1440, 'height': 900})
-        contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f'/auth/{side}/signin')
-        await page.get_by_role('button', name=name).click()
-        await ready(page)
-        return page
-
-    yield come
-    for context in contexts:
-        await context.close()
+started, demo, sign_in = portals.FIXTURES
 
 
 def field(page: Page) -> Locator:
@@ -191,6 +160,32 @@ def test_a_port_in_use_is_said_in_one_sentence(demo: Portal, tmp_path: Path) -> 
     assert second.stderr == f'PORTAL_PORT {demo.port} on 127.0.0.1 cannot be used: Address already in use.\n'
     assert second.stdout == ''
     assert demo.answers()
+
+
+async def test_a_change_of_many_tickets_is_cut_short_and_goes_on(demo: Portal, sign_in: SignIn) -> None:
+    tess = await sign_in('Tess Okafor')
+    await tess.goto('/msp?view=closed')
+    await ready(tess)
+    await tess.get_by_label('Pick all on this page').check()
+    await tess.get_by_role('button', name='Pick all that match').click()
+    bar = tess.get_by_role('group', name='The picked ones')
+    await bar.get_by_role('button', name='Priority').click()
+    await tess.locator('#bulk-priority').get_by_role('button', name='Urgent').click()
+    await tess.get_by_role('button', name=re.compile('^Change ')).click()
+    await expect(tess.locator('.picking progress')).not_to_have_js_property('value', 0)
+    demo.end(signal.SIGKILL)
+    done, waiting = demo.ask('select total - cardinality(numbers), cardinality(numbers) from bulk_change')
+    assert demo.ask("select count(*) from ticket where priority = 'urgent' and status = 'closed'") >= done > 0 < waiting
+    demo.up()
+    await expect(tess.get_by_text('A change of')).to_contain_text('was interrupted', timeout=AGAIN)
+    await ready(tess)
+    await tess.get_by_role('button', name='See and go on').click()
+    await expect(tess.get_by_role('dialog')).to_contain_text(f'not yet: {waiting}')
+    await tess.get_by_role('button', name='Change the rest').click()
+    await expect(tess.get_by_text(re.compile('tickets changed'))).to_be_visible()
+    assert demo.ask("""select count(*) from ticket k join tenant t on t.id = k.tenant_id
+                       where t.host = 'localhost' and k.status = 'closed' and k.priority <> 'urgent'""") == 0  # fmt: skip
+    assert demo.ask('select count(*) from bulk_change') == 0
 
 
 # ---------- the line, and the session ----------

@@ -8,16 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, expect
 
+from tests.browser import portals
 from tests.browser.conftest import ROOT, ready
-from tests.browser.portals import Portal, portal_of_its_own
+from tests.browser.portals import Portal, SignIn, portal_of_its_own
 
 pytestmark = pytest.mark.browser
 
@@ -35,43 +35,7 @@ DROP = """([name, content]) => {
 NEW = '/client-portal/acme/tickets/new'
 
 
-@pytest.fixture(scope='module')
-def started() -> Iterator[Portal]:
-    with portal_of_its_own() as made:
-        yield made
-
-
-@pytest.fixture
-def demo(started: Portal) -> Portal:
-    started.up()
-    return started
-
-
-SignIn = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture
-async def sign_in(demo: Portal, browser: Browser) -> AsyncIterator[SignIn]:
-    """`page = await sign_in('Tess Okafor', '/msp')`: by the demo's button, in a browser of their own."""
-    contexts: list[BrowserContext] = []
-
-    async def come(name: str, path: str, *, narrow: bool = False) -> Page:
-        side = 'msp' if path.startswith('/msp') else 'client-portal'
-        context = await browser.new_context(
-            base_url=demo.origin, viewport={'width': 390 if narrow else 1440, 'height': 844}, has_touch=narrow
-        )
-        contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f'/auth/{side}/signin')
-        await page.get_by_role('button', name=name).click()
-        await ready(page)
-        await page.goto(path)
-        await ready(page)
-        return page
-
-    yield come
-    for context in contexts:
-        await context.close()
+started, demo, sign_in = portals.FIXTURES
 
 
 def screenshot() -> str:

@@ -1,5 +1,6 @@
 """The demo in a database: loaded once, whole, consistent, and closed again to its owner."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, LiteralString
@@ -14,6 +15,7 @@ from portal.db import cast, lint, migrate, roles
 from portal.db.errors import CannotStart
 from portal.db.server import Cluster
 from portal.settings import Settings
+from portal.storage import Store
 
 
 @pytest.fixture(scope='module')
@@ -176,3 +178,17 @@ def test_behind_a_proxy_the_greeting_names_its_address() -> None:
     found = demo.greeting(settings.load(env))
     assert 'https://demo.example.com/auth/msp/signin' in found
     assert 'localhost' not in found
+
+
+def test_its_files_lie_where_the_rows_say(look: psycopg.Connection[Any], settings: Settings) -> None:
+    """A picture with its preview, a PDF, and a log on an internal note, which is as internal as the note."""
+    found = look.execute('select name, media_type, stored_as, sha256, size, width, is_internal from file').fetchall()
+    assert {(name, media_type, internal) for name, media_type, *_rest, internal in found} == {
+        ('print-queue.png', 'image/png', False), ('Kennwort.png', 'image/png', False),
+        ('Verkabelungsplan.pdf', 'application/pdf', False), ('ups-halle-4.log', 'text/plain', True),
+    }  # fmt: skip
+    store = Store(settings)
+    for _name, media_type, stored_as, sha256, size, width, _internal in found:
+        content = store.path(stored_as).read_bytes()
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (sha256, size)
+        assert store.preview_path(stored_as).exists() == bool(width) == (media_type == 'image/png')

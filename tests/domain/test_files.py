@@ -14,7 +14,7 @@ from sqlmodel import select
 from portal.db.cast import Cast, Member
 from portal.domain.base import NotFound, Wrong
 from portal.domain.people import company_by_slug
-from portal.domain.tickets import File, conversation, note, open_ticket, reply, ticket_by_number
+from portal.domain.tickets import File, Where, conversation, listing, note, open_ticket, reply, ticket_by_number
 from portal.domain.tickets.drafts import NEW_TICKET, draft_at, reply_to
 from portal.domain.tickets.files import (
     MB,
@@ -28,6 +28,7 @@ from portal.domain.tickets.files import (
     set_file_quota,
     waiting,
 )
+from portal.domain.tickets.searching import passages, search
 from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -95,6 +96,44 @@ async def test_staff_see_a_file_of_theirs_alone_until_it_is_sent(visit_as: Visit
     tess, mona, ada = await visit_as(cast.tess), await visit_as(cast.mona), await visit_as(cast.ada)
     file = await uploaded(tess, reply_to(cast.printer.id))
     assert [await sees(v, file) for v in (tess, mona, ada)] == [True, False, False]
+
+
+async def test_files_need_no_words(visit_as: VisitAs, cast: Cast) -> None:
+    """A reply and a note; the list names them; clients find what was sent to them by its name, and never a note's."""
+    ugo, tess, ada = await visit_as(cast.ugo), await visit_as(cast.tess), await visit_as(cast.ada)
+    place, number = reply_to(cast.printer.id), cast.printer.number
+
+    async def send(who: Visit, verb: Any, name: str) -> None:
+        file = await uploaded(who, place, page(name=name))
+        async with who.work() as db:
+            await verb(db, who.by, await ticket_by_number(db, number), ' ', files=[file])
+
+    await send(ugo, reply, 'status_page_2.jpg')
+    await send(tess, note, 'roller-order.jpg')
+    for who in (ugo, tess):
+        async with who.work() as db:
+            with pytest.raises(Wrong):
+                await reply(db, who.by, await ticket_by_number(db, number), ' ')
+    async with ada.work() as db:
+        talk = await conversation(db, number)
+        (row,) = (await listing(db, Where(group='all', number=(number,)))).rows
+    assert (talk.comments[-1].body, row.last_word) == ('', '`status_page_2.jpg`')
+    for who, words, found in (
+        (ada, 'status', {cast.printer.id: ('`status_page_2.jpg`', False)}), (tess, 'status', {cast.printer.id: ('`status_page_2.jpg`', False)}),
+        (tess, 'roller-order', {cast.printer.id: ('`roller-order.jpg`', True)}), (ada, 'roller-order', {}),
+    ):  # fmt: skip
+        async with who.work() as db:
+            result = await search(db, words)
+            assert ((await passages(db, result.ids, words)) if result.how == 'all' else {}) == found, (who.by.name, words)
+
+
+async def test_what_was_closed_for_good_goes_on_with_files_alone(visit_as: VisitAs, cast: Cast) -> None:
+    ada = await visit_as(cast.ada)
+    file = await uploaded(ada, reply_to(cast.certificate.id))
+    async with ada.work() as db:
+        new = await reply(db, ada.by, await ticket_by_number(db, cast.certificate.number), '', files=[file])
+    assert new.follows_id == cast.certificate.id
+    assert await sees(await visit_as(cast.tess), file)
 
 
 async def test_a_file_of_a_note_reaches_no_client(visit_as: VisitAs, cast: Cast) -> None:

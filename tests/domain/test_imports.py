@@ -11,6 +11,7 @@ from portal.db.cast import Cast, Member
 from portal.domain.access import NotAllowed
 from portal.domain.base import Wrong
 from portal.domain.imports import Kind, Outcome, State
+from portal.domain.imports.deciding import known_companies
 from portal.domain.imports.doing import batch_by_id, match, refused_rows, start, stop, take_chunk, tally, upload
 from portal.domain.imports.model import ImportRow
 from portal.domain.imports.reading import MOST_ROWS, neutral, read, write
@@ -108,6 +109,23 @@ async def test_a_reference_finds_the_company_whatever_it_is_called(mona: Mona) -
     importing = await (await (await mona()).upload(Kind.COMPANIES, 'Name;Reference\nAcme Dental Group;A-1\n')).run()
     assert await importing.numbers() == (0, 1, 0, 0)
     assert sorted(await importing.all(select(Company.name))) == ['Acme Dental Group', 'Bolt Logistics']
+
+
+async def test_only_companies_that_rows_name_are_read(mona: Mona, cast: Cast) -> None:
+    """However many there are: by name in any case, by address, by reference, or chosen for all rows."""
+    importing = await (await mona()).upload(Kind.COMPANIES, 'Name;Reference\nÖlmühle Süd;A-1\n')
+    await importing.run()
+    mill = (await importing.all(select(Company.id).where(Company.outside_ref == 'A-1')))[0]
+    asked = {
+        'BOLT Logistics': cast.bolt.id, 'bolt': cast.bolt.id, 'A-1': mill, 'ÖLMÜHLE süd': mill, 'OLMUHLE-sud': mill,
+    }  # fmt: skip
+    async with importing.visit.work() as db:
+        for words, company in asked.items():
+            known = await known_companies(db, [words, 'Nobody knows it'])
+            assert list(known.by_id) == [company], words
+            assert known.named(words) is known.by_id[company], words
+        assert list((await known_companies(db, [], str(cast.acme.id))).by_id) == [cast.acme.id]
+        assert not (await known_companies(db, ['Corner Bakery', 'bakery'])).by_id
 
 
 async def test_every_fault_of_every_row_is_said_at_once(mona: Mona) -> None:

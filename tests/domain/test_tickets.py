@@ -21,7 +21,9 @@ from portal.domain.tickets import (
     Where,
     add_participants,
     assign,
+    bulk,
     change_priority,
+    change_requester,
     change_status,
     close,
     conversation,
@@ -29,6 +31,7 @@ from portal.domain.tickets import (
     listing,
     note,
     open_ticket,
+    remove_participant,
     reopen,
     reply,
     take,
@@ -273,6 +276,54 @@ async def test_whoever_switched_a_letter_off_gets_none(visit_as: VisitAs, cast: 
         await reply(db, tess.by, await ticket_by_number(db, ticket.number), 'Hello')
     heard = await letters_of(tess, ticket)
     assert (heard[cast.ugo.user_id], heard[cast.ada.user_id]) == (['new_ticket'], ['new_ticket', 'reply'])
+
+
+async def test_whoever_gets_a_ticket_into_their_hands_hears_of_it_once(visit_as: VisitAs, cast: Cast) -> None:
+    """In copy, theirs, assigned: not who did it, nobody else, and not again while it waits."""
+    ugo, tess, ada, bill, mona = [await visit_as(w) for w in (cast.ugo, cast.tess, cast.ada, cast.bill, cast.mona)]
+    ticket = await opened(ugo, cast.acme, visibility='private')
+
+    async def do(who: Visit, verb: Any, *values: Any) -> None:
+        async with who.work() as db:
+            await verb(db, who.by, await ticket_by_number(db, ticket.number), *values)
+
+    async def bell_of(who: Visit) -> list[str]:
+        async with who.work() as db:
+            lines = await notifications.bell(db, who.by)
+        return [line.kind for line in lines if line.number == ticket.number and not line.seen]
+
+    await do(ugo, add_participants, [cast.bill.user_id, cast.ada.user_id])
+    assert (await bell_of(bill), await bell_of(ada)) == (['copy'], ['copy'])
+    for _again in range(2):
+        await do(tess, remove_participant, cast.bill.user_id)
+        assert await bell_of(bill) == []  # the ticket is private again
+        await do(tess, add_participants, [cast.bill.user_id])
+    assert await bell_of(bill) == ['copy']
+    async with bill.work() as db:
+        await notifications.mark_seen(db, bill.by, ticket.id)
+    await do(tess, change_requester, cast.bill.user_id)
+    await do(tess, assign, cast.mona.user_id)
+    await do(mona, assign, cast.tess.user_id)
+    await do(tess, take)
+    assert await bell_of(bill) == ['requester']
+    assert (await bell_of(mona), await bell_of(tess)) == (['assigned', 'new_ticket'], ['assigned', 'new_ticket'])
+    assert await bell_of(ugo) == []
+    heard = await letters_of(tess, ticket)
+    assert heard[cast.mona.user_id] == heard[cast.tess.user_id] == ['new_ticket', 'assigned']
+    assert heard[cast.ada.user_id] == ['copy']
+    assert heard[cast.bill.user_id][-1] == 'requester'
+    assert cast.ugo.user_id not in heard
+
+
+async def test_many_assigned_at_once_send_no_letter_for_each(visit_as: VisitAs, cast: Cast) -> None:
+    ugo, tess = await visit_as(cast.ugo), await visit_as(cast.tess)
+    ticket = await opened(ugo, cast.acme)
+    async with tess.work() as db:
+        await bulk.change_one(db, tess.by, ticket.number, bulk.Change('assign', str(cast.mona.user_id)))
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        assert (await notifications.bell(db, mona.by))[0].kind == 'assigned'
+    assert (await letters_of(tess, ticket))[cast.mona.user_id] == ['new_ticket']
 
 
 async def test_the_bell(visit_as: VisitAs, cast: Cast) -> None:

@@ -18,8 +18,8 @@ from portal.domain.imports import Batch, Kind, State
 from portal.domain.imports.doing import batch_by_id, start, stop, upload
 from portal.domain.imports.reading import read
 from portal.visit import Visit
-from tests.test_mail import Working
-from tests.test_mail import until as until_within
+from tests.workers import Working
+from tests.workers import until as until_within
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 until = partial(until_within, patience=60)  # many rows, and a machine that may be busy

@@ -7,7 +7,7 @@ from portal.domain.clients import change_email
 from portal.domain.companies import archive_company
 from portal.domain.tickets import reply, ticket_by_number
 from portal.visit import Visit
-from tests.test_mail import Outbox, Postman, Working, part
+from tests.workers import Outbox, Postman, Working, part
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 

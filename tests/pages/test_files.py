@@ -119,7 +119,7 @@ async def test_a_foreign_file_is_not_there(visitor: type[Visitor], cast: Cast, s
     assert stranger.status_code == 303
 
 
-async def test_a_file_of_a_note_never_leaves_the_staff(visitor: type[Visitor], cast: Cast, stored: Any) -> None:
+async def test_a_file_of_a_note_never_leaves_the_staff(visitor: type[Visitor], cast: Cast, stored: Any, maintenance: str) -> None:
     shared = await sent(visitor(cast.tess), '/msp', cast.printer, b'manual', 'page.txt', 'say', do='reply', kind='reply')
     file = await sent(visitor(cast.tess), '/msp', cast.printer, picture(), 'page.txt', 'say', do='note', kind='note')
     ada = visitor(cast.ada)
@@ -137,6 +137,12 @@ async def test_a_file_of_a_note_never_leaves_the_staff(visitor: type[Visitor], c
             assert archive.testzip() is None
             names[who.name] = archive.namelist()
     assert names == {cast.ada.name: ['page.txt'], cast.tess.name: ['page.txt', 'page (2).txt']}
+    with psycopg.connect(maintenance) as c:
+        recorded = (
+            "select actor_id, detail -> 'files' from audit where action = 'files.downloaded' and subject_id = %s order by at"
+        )
+        told = c.execute(recorded, (cast.printer.id,)).fetchall()
+    assert told == [(cast.ada.user_id, 1), (cast.tess.user_id, 2)]
 
 
 def test_no_two_names_in_an_archive_are_the_same() -> None:

@@ -1,16 +1,20 @@
 """The queue of the staff and the list of a client: picks, bulk changes, views, and rows that stay where they are."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 import psycopg
 
 from portal import live
-from portal.db.cast import SECRET, Cast
+from portal.db.cast import SECRET, Cast, Member
 from portal.domain.base import uuid7
+from portal.domain.tickets import bulk
+from portal.visit import Visit
 from tests.pages.test_live import say, shows
 from tests.visitor import Page, Visitor
 
 Someone = type[Visitor]
+VisitAs = Callable[[Member], Awaitable[Visit]]
 
 
 def rows(page: Page) -> list[str]:
@@ -63,16 +67,27 @@ async def test_picked_ones_are_changed_and_what_could_not_be_is_told(visitor: So
     assert [now[t.number] for t in (cast.calendar, cast.certificate, cast.scanners)] == ['open', 'closed', 'open']
 
 
-async def test_more_than_a_few_are_asked_about_first(visitor: Someone, cast: Cast, maintenance: str) -> None:
+def many(maintenance: str, cast: Cast) -> None:
+    """Thirty more tickets of Bolt's, from 5000."""
     with psycopg.connect(maintenance) as c:
         for n in range(30):
             c.execute("""insert into ticket (id, tenant_id, company_id, number, subject, status, priority, visibility, requester_id, author_id)
                          values (%s, %s, %s, %s, 'Many', 'new', 'low', 'company', %s, %s)""",
                       (uuid7(), cast.northwind.id, cast.bolt.id, 5000 + n, cast.bea.user_id, cast.bea.user_id))  # fmt: skip
+
+
+async def all_of_bolt(visitor: Someone, cast: Cast) -> Page:
+    """Tess has picked them."""
     page = await visitor(cast.tess).get('/msp?view=unassigned&company=bolt')
     await page.act('pick', rows(page)[0])
     await page.act('pick-all')
     assert '31 picked' in page.shown
+    return page
+
+
+async def test_more_than_a_few_are_asked_about_first(visitor: Someone, cast: Cast, maintenance: str) -> None:
+    many(maintenance, cast)
+    page = await all_of_bolt(visitor, cast)
     await page.act('bulk', field='priority', to='high')
     assert 'Change 31 tickets?' in page.shown
     assert 'Priority: High.' in page.shown
@@ -82,6 +97,61 @@ async def test_more_than_a_few_are_asked_about_first(visitor: Someone, cast: Cas
     with psycopg.connect(maintenance) as c:
         query = "select count(*) from ticket where number >= 5000 and priority = 'high' and tenant_id = %s"
         assert c.execute(query, (cast.northwind.id,)).fetchone() == (30,)
+
+
+def high(maintenance: str, cast: Cast) -> int:
+    with psycopg.connect(maintenance) as c:
+        query = "select count(*) from ticket where number >= 5000 and priority = 'high' and tenant_id = %s"
+        return (c.execute(query, (cast.northwind.id,)).fetchone() or (0,))[0]
+
+
+async def test_a_change_whose_process_ended_is_told_and_goes_on(
+    visitor: Someone, visit_as: VisitAs, cast: Cast, maintenance: str
+) -> None:
+    """As a killed process leaves it: some tickets changed, one refused, the others waiting, and nobody at work."""
+    many(maintenance, cast)
+    tess = await visit_as(cast.tess)
+    numbers = [cast.certificate.number, *range(5000, 5030)]
+    async with tess.work() as db:
+        left = await bulk.begin_bulk(db, tess.by, bulk.Change('priority', 'high'), numbers)
+    for number in numbers[:11]:
+        async with tess.work() as db:
+            changed = number >= 5000 and await bulk.change_one(db, tess.by, number, bulk.Change('priority', 'high'))
+            await bulk.dealt_with(db, tess.by, left.id, number, changed=changed, why='' if changed else 'It was not there.')
+    assert 'was interrupted' not in (await visitor(cast.tess).get('/msp')).shown  # somebody may be at work
+    with psycopg.connect(maintenance) as c:
+        c.execute("update bulk_change set touched_at = touched_at - interval '11 seconds' where id = %s", (left.id,))
+    assert 'was interrupted' not in (await visitor(cast.mona).get('/msp')).shown
+    page = await visitor(cast.tess).get('/msp')
+    assert 'A change of 31 tickets was interrupted' in page.shown
+    assert 'Priority: High' in page.shown
+    await page.act('ask-unfinished')
+    assert 'Changed: 10, not yet: 20, not possible: 1' in page.shown
+    assert page.shown.split('Not changed yet:')[1].split('</p>')[0].count('<a ') == 20
+    assert 'It was not there.' in page.shown
+    await page.act('bulk-go-on')
+    assert high(maintenance, cast) == 30
+    assert 'was interrupted' not in page.shown
+    assert '1 ticket could not be changed' in page.shown
+    async with tess.work() as db:
+        assert await bulk.bulk_changes(db) == []
+
+
+async def test_what_was_left_can_be_left(visitor: Someone, visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    many(maintenance, cast)
+    tess = await visit_as(cast.tess)
+    async with tess.work() as db:
+        await bulk.begin_bulk(db, tess.by, bulk.Change('priority', 'high'), [5000])
+        await bulk.begin_bulk(db, tess.by, bulk.Change('due', '2030-05-04'), [])
+    with psycopg.connect(maintenance) as c:
+        c.execute("update bulk_change set touched_at = now() - interval '1 hour' where user_id = %s", (cast.tess.user_id,))
+    page = await visitor(cast.tess).get('/msp')
+    await page.act('ask-unfinished')
+    await page.act('bulk-forget')
+    assert 'A change of 0 tickets is done</b> (Due: 4 May 2030)' in page.shown  # the page was left, and this is its end
+    await page.act('bulk-forget')
+    assert 'A change of' not in page.shown
+    assert high(maintenance, cast) == 0
 
 
 async def test_finn_picks_nothing(visitor: Someone, cast: Cast, maintenance: str) -> None:

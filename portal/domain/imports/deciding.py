@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import any_, literal
+from sqlalchemy import any_, func, literal, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -55,7 +55,7 @@ class KnownCompany:
 
 @dataclass(slots=True)
 class Companies:
-    """All of the tenant, to be found as a row may name them; and the addresses of the staff."""
+    """Those that rows name, to be found as a row may name them; and the addresses of the staff."""
 
     by_id: dict[UUID, KnownCompany] = field(default_factory=dict[UUID, KnownCompany])
     by_ref: dict[str, KnownCompany] = field(default_factory=dict[str, KnownCompany])
@@ -80,11 +80,27 @@ class KnownPerson:
 People = dict[str, KnownPerson]  # by address
 
 
-async def known_companies(db: AsyncSession) -> Companies:
+def names_in(batch: Batch, rows: Iterable[list[str]]) -> set[str]:
+    """The words by which rows (their cells) name companies: names, references, addresses."""
+    fields = ('name', 'outside_ref') if batch.kind is Kind.COMPANIES else ('company',)
+    cells = [values.get(name, '') for values in (values_of(batch, row) for row in rows) for name in fields]
+    return {*cells, *(' '.join(cell.split()) for cell in cells)} - {''}
+
+
+async def known_companies(db: AsyncSession, names: Iterable[str], chosen: str = '') -> Companies:
+    """Those of these names, references or addresses, and the `chosen` one (an id)."""
     known = Companies()
+    words = literal(sorted(names), ARRAY(cast(Any, Text)))
+    named = or_(
+        func.lower(Company.name).in_(select(func.lower(func.unnest(words)))),
+        col(Company.slug).in_(select(func.lower(func.unnest(words)))),
+        col(Company.outside_ref) == any_(words),
+        *([col(Company.id) == UUID(chosen)] if chosen else []),
+    )
     asked = (
         select(Company, CompanyNote.body)
         .outerjoin(CompanyNote, col(CompanyNote.company_id) == Company.id)
+        .where(named)
         .order_by(col(Company.id))
     )
     for company, note in await db.exec(asked):

@@ -30,6 +30,7 @@ from portal.domain.imports.deciding import (
     decide_person,
     known_companies,
     known_people,
+    names_in,
     values_of,
 )
 from portal.domain.imports.fields import fields_of, guess
@@ -100,8 +101,12 @@ async def sample(db: AsyncSession, batch: Batch, most: int = 5) -> list[tuple[in
 
 async def _decisions(db: AsyncSession, batch: Batch, rows: list[ImportRow]) -> list[tuple[int, Decision]]:
     cells = [(row.number, row.cells) for row in rows]
-    known, people = await known_companies(db), await _people_of(db, batch, rows)
+    known, people = await _companies_of(db, batch, rows), await _people_of(db, batch, rows)
     return await asyncio.to_thread(decide_all, batch, cells, known, people)  # ten thousand rows take a second
+
+
+async def _companies_of(db: AsyncSession, batch: Batch, rows: list[ImportRow]) -> Companies:
+    return await known_companies(db, names_in(batch, (row.cells for row in rows)), str(batch.options.get('company') or ''))
 
 
 async def _people_of(db: AsyncSession, batch: Batch, rows: list[ImportRow]) -> People:
@@ -237,7 +242,7 @@ async def take_chunk(db: AsyncSession, by: Principal, batch_id: UUID) -> bool:
         batch.state, batch.key_hash = State.DONE, None
         await record(db, 'import.done', subject=batch.id)
         return False
-    known, people = await known_companies(db), await _people_of(db, batch, rows)
+    known, people = await _companies_of(db, batch, rows), await _people_of(db, batch, rows)
     for row in rows:
         await _take(db, by, batch, row, known, people)
     return True

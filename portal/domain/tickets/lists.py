@@ -19,8 +19,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.categories import Category
 from portal.domain.people import Company, User
-from portal.domain.tickets.model import OPEN_RANKS, Comment, Due, Priority, Status, Ticket, Unread, Visibility
-from portal.domain.tickets.searching import Found, search
+from portal.domain.tickets.model import OPEN_RANKS, Comment, Due, File, Priority, Status, Ticket, Unread, Visibility
+from portal.domain.tickets.searching import Found, names_as_text, search
 
 select: Any = sqlalchemy.select  # SQLModel's is typed for four columns at most
 
@@ -125,7 +125,7 @@ class Row:
     requester: str
     assignee_id: UUID | None
     assignee: str | None
-    last_word: str | None  # Markdown of the last comment that clients see
+    last_word: str | None  # Markdown of the last comment that clients see, or the names of its files
     last_by: str | None
     category: str | None
     unread: bool
@@ -342,12 +342,14 @@ def _page(
     # a limit that the planner knows; and materialized, or it reads all tickets of a company to name those of a page
     page: Any = narrowed.limit(literal_column(str(most))).cte('page').prefix_with('MATERIALIZED').c
     requester, assignee, speaker = aliased(User), aliased(User), aliased(User)
+    of_last = (col(File.ticket_id) == page.id, col(File.comment_id) == page.last_comment_id)
+    names: Any = select(names_as_text()).where(*of_last).scalar_subquery()
     due: Any = col(Due.due_on) if inside or sort == 'due' else null().cast(Date)
     query = (
         select(
             page.id, page.number, page.subject, page.status, page.priority, page.visibility, page.changed_at, page.queue_rank,
             page.company_id, Company.name, Company.slug, page.requester_id, requester.name, page.assignee_id, assignee.name,
-            sql.left(Comment.body, 300), speaker.name, Category.name, col(Unread.ticket_id).is_not(None), due, page.created_at, page.closed_at,
+            sql.coalesce(sql.nullif(sql.left(Comment.body, 300), ''), names), speaker.name, Category.name, col(Unread.ticket_id).is_not(None), due, page.created_at, page.closed_at,
         )
         .join(Company, col(Company.id) == page.company_id)
         .join(requester, col(requester.id) == page.requester_id)

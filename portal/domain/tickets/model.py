@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Computed, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKeyConstraint, Index, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Column, Field, SQLModel
 
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
@@ -264,6 +266,26 @@ class Event(SQLModel, table=True):
     after: str | None = None
     is_internal: bool = False
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
+class BulkChange(SQLModel, table=True):
+    """One change on its way through many tickets. It goes when whoever asked for it has seen its end, not with its process."""
+
+    __tablename__: str = 'bulk_change'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        Index('bulk_change_of', 'tenant_id', 'user_id'),
+    )
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
+    user_id: UUID
+    field: str
+    value: str
+    numbers: list[int] = Field(sa_type=cast(Any, ARRAY(Integer)))  # of the tickets that still wait
+    total: int
+    changed: int = 0
+    failed: list[tuple[int, str]] = Field(default_factory=list, sa_column=Column(cast(Any, JSONB), nullable=False))  # number, why
+    touched_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
 class File(SQLModel, table=True):

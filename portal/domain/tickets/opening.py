@@ -34,13 +34,13 @@ async def open_ticket(
     follows: Ticket | None = None, sending: UUID | None = None, files: Sequence[UUID] = (), place: str = NEW_TICKET,
 ) -> Ticket:  # fmt: skip
     """A client opens for itself; staff for anybody of the company who called. `sending` is of the reply that goes on. `files`
-    were uploaded at the `place` where the text was written.
+    were uploaded at the `place` where the text was written; where one `follows`, they need no text.
 
     Raises Wrong with words for each field.
     """
     if not by.is_staff and (by.company is None or company_id != by.company.id or requester_id != by.user_id):
         raise Wrong(requester=_('You can open tickets for yourself only.'))
-    wrong = _wrong(subject, text, priority, visibility)
+    wrong = _wrong(subject, text, priority, visibility, files_enough=bool(follows and files))
     known = {person.id for person in await members(db, company_id)}
     if requester_id not in known:
         wrong['requester'] = _('Choose who asked.')
@@ -72,11 +72,11 @@ async def open_ticket(
     return ticket
 
 
-def _wrong(subject: str, text: str, priority: str, visibility: str) -> dict[str, str]:
+def _wrong(subject: str, text: str, priority: str, visibility: str, *, files_enough: bool) -> dict[str, str]:
     wrong: dict[str, str] = {}
     if words := wrong_subject(subject):
         wrong['subject'] = words
-    if words := wrong_text(text):
+    if words := wrong_text(text, files_enough=files_enough):
         wrong['text'] = words
     if priority not in set(Priority):
         wrong['priority'] = _('Choose a priority.')
@@ -100,9 +100,9 @@ def clean_subject(subject: str) -> str:
     return ' '.join(''.join(c if c.isprintable() else ' ' for c in subject).split())
 
 
-def wrong_text(text: str) -> str | None:
-    """Why this cannot be sent, in words, or None."""
-    if not text.strip():
+def wrong_text(text: str, *, files_enough: bool = False) -> str | None:
+    """Why this cannot be sent, in words, or None. `files_enough`: there are files, and they need no words."""
+    if not text.strip() and not files_enough:
         return _('Write something first.')
     if '\x00' in text:
         return _('There is a character in it that cannot be kept. Please remove it.')

@@ -39,9 +39,9 @@ async def reply(
     allows it opens a new one that goes on with it. Staff say whose turn it is `then` (a status; by default the client's).
 
     `sending` names this reply as it was composed: sent again, it is not said again. With `seen`, the last comment that the
-    writer knew, it raises Answered if others have said something since.
+    writer knew, it raises Answered if others have said something since. Files need no text.
     """
-    if words := wrong_text(text):
+    if words := wrong_text(text, files_enough=bool(files)):
         raise Wrong(text=words)
     sending, said = await _said_before(db, by, text, sending)
     if said:
@@ -68,7 +68,7 @@ async def note(
     db: AsyncSession, by: Principal, ticket: Ticket, text: str, *, sending: UUID | None = None, files: Sequence[UUID] = ()
 ) -> None:
     """An internal note: changes nothing that a client could notice, not even when the ticket changed last."""
-    if words := wrong_text(text):
+    if words := wrong_text(text, files_enough=bool(files)):
         raise Wrong(text=words)
     sending, said = await _said_before(db, by, text, sending)
     if said:

@@ -7,14 +7,14 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import Text, Uuid, bindparam
+from sqlalchemy import Text, Uuid, bindparam, literal, literal_column
 from sqlalchemy import func as sql
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.people import Company, User
-from portal.domain.tickets.model import Comment
+from portal.domain.tickets.model import Comment, File
 
 select: Any = sqlalchemy.select
 
@@ -66,7 +66,8 @@ async def _search(db: AsyncSession, words: str, company_id: UUID | None, most: i
 
 
 async def passages(db: AsyncSession, ids: list[UUID], words: str) -> dict[UUID, tuple[str, bool]]:
-    """For each ticket the text in which most of the words stand, as Markdown, and whether it is an internal note.
+    """For each ticket the text in which most of the words stand, as Markdown, and whether it is an internal note. Where no text
+    has any of them, the names of files that do.
 
     By row security: a client's passages come from what they may read.
     """
@@ -79,7 +80,23 @@ async def passages(db: AsyncSession, ids: list[UUID], words: str) -> dict[UUID, 
         .distinct(Comment.ticket_id)
         .order_by(Comment.ticket_id, met.desc(), col(Comment.id).desc())
     )
-    return {row[0]: (row[1], row[2]) for row in await cast(Any, db).exec(statement, params={'words': words})}
+    found = {row[0]: (row[1], row[2]) for row in await cast(Any, db).exec(statement, params={'words': words})}
+    rest = [id_ for id_ in ids if id_ not in found]
+    if not rest:
+        return found
+    files = (
+        select(File.ticket_id, names_as_text(), File.is_internal)
+        .where(col(File.ticket_id).in_(rest), sql.app.words_met(File.name, wanted) > 0)
+        .group_by(File.ticket_id, File.is_internal)
+        .order_by(col(File.is_internal).desc())
+    )
+    return found | {row[0]: (row[1], row[2]) for row in await cast(Any, db).exec(files, params={'words': words})}
+
+
+def names_as_text() -> Any:
+    """An SQL expression: the names of files, as Markdown that shows them as they are."""
+    between = cast(Any, literal_column)("', '")
+    return sql.string_agg(literal('`').concat(File.name).concat('`'), aggregate_order_by(between, col(File.id)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from portal.domain.base import NotFound, Wrong, now
 from portal.domain.people import members
 from portal.domain.tickets.history import happened, not_overtaken
 from portal.domain.tickets.model import EventKind, Participant, Ticket, Visibility
+from portal.domain.tickets.telling import tell_only
 from portal.i18n import _
 
 
@@ -44,10 +45,11 @@ async def add_participants(db: AsyncSession, by: Principal, ticket: Ticket, peop
     if not set(people) <= known:
         raise Wrong(copy=_('Only people of the company can be in copy.'))
     there = {ticket.requester_id, *await in_copy(db, ticket)}
-    for person in dict.fromkeys(people):
-        if person not in there:
-            await _add(db, by, ticket, person)
+    new = [person for person in dict.fromkeys(people) if person not in there]
+    for person in new:
+        await _add(db, by, ticket, person)
     await db.flush()
+    await tell_only(db, by, ticket, 'copy', new)
 
 
 async def in_copy(db: AsyncSession, ticket: Ticket) -> list[UUID]:
@@ -101,6 +103,7 @@ async def change_requester(
         await _add(db, by, ticket, before)
     await db.flush()
     await record(db, 'ticket.requester', company_id=ticket.company_id, subject=ticket.id, before=before, after=person)
+    await tell_only(db, by, ticket, 'requester', [person])
 
 
 @verb(Permission.TICKETS_REPLY)

@@ -1,5 +1,8 @@
 """Whom a change on a ticket concerns: a line under their bell, and a letter unless they switched it off.
 
+What concerns one person alone (it came into their hands) is told once while it waits: the database keeps no second line
+beside one that was not seen, and the job no second letter within minutes.
+
 Never for an internal note, but to staff under their bell. The letter itself is written by a job, which asks again
 whether the person may still see the ticket.
 """
@@ -13,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import BUILT_IN, Permission, Principal, UserType
 from portal.domain.mail import Letter, promise
 from portal.domain.notifications import put_under_bells
-from portal.domain.people import User
+from portal.domain.people import User, switch_of
 from portal.domain.tickets.model import Participant, Ticket
 
 WORKING_ROLES = [name for name, role in BUILT_IN.items() if Permission.TICKETS_WORK in role.permissions]
@@ -25,14 +28,30 @@ async def tell(
 ) -> None:  # fmt: skip
     """`kind` is one of MAIL_EVENTS, or `note`."""
     people = await _concerned(db, ticket, clients=clients)
-    people.discard(by.user_id)
+    await _tell(db, by, ticket, kind, people, comment_id=comment_id, by_mail=by_mail)
+
+
+async def tell_only(
+    db: AsyncSession, by: Principal, ticket: Ticket, kind: str, people: Iterable[UUID], *, by_mail: bool = True
+) -> None:
+    """`kind` is one of HANDED."""
+    await _tell(db, by, ticket, kind, set(people), by_mail=by_mail)
+
+
+async def _tell(
+    db: AsyncSession, by: Principal, ticket: Ticket, kind: str, people: set[UUID], *, comment_id: UUID | None = None,
+    by_mail: bool,
+) -> None:  # fmt: skip
+    people = people - {by.user_id}  # nobody is told what they did themselves
+    if not people:
+        return
     known = list(await db.exec(select(User).where(col(User.id).in_(people), col(User.disabled_at).is_(None))))
     await put_under_bells(db, by, [user.id for user in known], kind, ticket)
     if by_mail:
         await promise(db, [
             Letter(kind=kind, to_user_id=u.id, actor_id=by.user_id, company_id=ticket.company_id, ticket_id=ticket.id,
                    comment_id=comment_id)
-            for u in known if kind not in u.mail_off
+            for u in known if switch_of(kind) not in u.mail_off
         ])  # fmt: skip
 
 

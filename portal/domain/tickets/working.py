@@ -18,7 +18,7 @@ from portal.domain.tickets.history import happened, not_overtaken
 from portal.domain.tickets.model import EventKind, Priority, Status, Ticket
 from portal.domain.tickets.opening import clean_subject, wrong_subject
 from portal.domain.tickets.sharing import may_correct
-from portal.domain.tickets.telling import tell
+from portal.domain.tickets.telling import tell, tell_only
 from portal.i18n import _
 
 
@@ -36,24 +36,29 @@ async def take(db: AsyncSession, by: Principal, ticket: Ticket, *, shown: str | 
 
 
 @verb(Permission.TICKETS_WORK)
-async def assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, *, shown: str | None = None) -> None:
-    """To one of the staff, or to nobody."""
+async def assign(
+    db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, *, shown: str | None = None, by_mail: bool = True
+) -> None:
+    """To one of the staff, or to nobody. Unless not `by_mail`, whoever has it now gets a letter."""
     if to is not None:
         known = select(User.id).where(User.id == to, User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None))
         if not (await db.exec(known)).first():
             raise Wrong(assignee=_('Choose somebody on your staff.'))
-    await _assign(db, by, ticket, to, shown)
+    if await _assign(db, by, ticket, to, shown) and to is not None:
+        await tell_only(db, by, ticket, 'assigned', [to], by_mail=by_mail)
 
 
-async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, shown: str | None) -> None:
+async def _assign(db: AsyncSession, by: Principal, ticket: Ticket, to: UUID | None, shown: str | None) -> bool:
+    """Tells whether it changed hands."""
     if ticket.assignee_id == to:
-        return
+        return False
     await not_overtaken(db, ticket, EventKind.ASSIGNEE, shown, str(ticket.assignee_id or ''))
     happened(db, by, ticket, EventKind.ASSIGNEE, str(ticket.assignee_id or ''), str(to or ''))
     ticket.assignee_id, ticket.changed_at = to, now()
     if to and ticket.status is Status.NEW:
         await set_status(db, by, ticket, Status.OPEN)
     await db.flush()
+    return True
 
 
 @verb(Permission.TICKETS_WORK)

@@ -231,7 +231,8 @@ class TicketPage:
     def _about_composer(self) -> dict[str, Any]:
         """What the composer of either side needs."""
         ticket = self.talk.ticket
-        arrived = [comment_of(comment, self.talk, self.here.visit) for comment in self.arrived]
+        files = {c.id: [shown(f, self.here.root) for f in self.talk.files if f.comment_id == c.id] for c in self.arrived}
+        arrived = [comment_of(comment, self.talk, self.here.visit, files[comment.id]) for comment in self.arrived]
         answered = ''
         if arrived:
             answered = _(

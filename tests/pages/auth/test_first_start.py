@@ -29,7 +29,7 @@ Browser = Callable[[], httpx.AsyncClient]
 async def empty(pages: Any, cluster: server.Cluster, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """A database nobody has set up; its superuser's conninfo."""
     name = f'{cluster.database}_empty'
-    await asyncio.to_thread(conftest._create, cluster, settings, name, conftest._template(cluster, settings))  # pyright: ignore
+    await asyncio.to_thread(conftest.clone, cluster, settings, name, conftest.template(cluster, settings))
     fresh = engine.connect(replace(cluster, database=name))
     monkeypatch.setattr(visit, 'database', fresh)
     tenants.forget()

@@ -1,15 +1,17 @@
 """Several tickets at once: what is picked, what can be done with it, how far it has come, and what could not be done."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
 from portal.components.values import MenuItem
 from portal.domain.access import Principal
 from portal.domain.base import NotFound, Wrong
-from portal.domain.tickets.bulk import FIELDS, Change, Field, change_one
+from portal.domain.tickets.bulk import FIELDS, Change, Field, change_one, dealt_with
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.working import ClosedForGood
 from portal.i18n import _, day
@@ -26,25 +28,40 @@ class Run:
     """One change on its way through many tickets."""
 
     change: Change
-    numbers: list[int]
-    done: int = 0
+    numbers: list[int]  # of the tickets that still wait
+    total: int
     changed: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    kept: UUID | None = None  # of the row that says how far it is; a small change has none
     is_stopped: bool = False
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self.numbers)
 
     async def go(self, here: Here, show: Callable[[], Awaitable[None]]) -> None:
         """Each ticket in a transaction of its own. Goes on when one leaves the page; raises SignedOut and NotAllowed."""
-        for number in self.numbers:
-            if self.is_stopped:
-                break
+        while self.numbers and not self.is_stopped:
             if self.done % SHOW_EACH == 0:
                 await show()
-            try:
+            await self._one(here, self.numbers[0])
+            del self.numbers[0]
+
+    async def _one(self, here: Here, number: int) -> None:
+        by = here.visit.by
+        try:
+            async with here.visit.work() as db:
+                changed: bool = await change_one(db, by, number, self.change)
+                if self.kept:
+                    await dealt_with(db, by, self.kept, number, changed=changed)
+        except (Wrong, NotFound, ClosedForGood, DBAPIError) as e:
+            why = _why(e)
+            if self.kept:
                 async with here.visit.work() as db:
-                    self.changed += await change_one(db, here.visit.by, number, self.change)
-            except (Wrong, NotFound, ClosedForGood, DBAPIError) as e:
-                self.failed.append((number, _why(e)))
-            self.done += 1
+                    await dealt_with(db, by, self.kept, number, why=why)
+            self.failed.append((number, why))
+        else:
+            self.changed += changed
 
 
 def _why(error: Exception) -> str:
@@ -87,11 +104,14 @@ def menus(by: Principal, choices: Choices) -> list[Menu]:
 
 
 def described(change: Change, offered: Iterable[Menu]) -> str:
-    """What is about to be done, in the words of the menus; a day that is in none of them as it was typed."""
+    """What is changed to what, in the words of the menus: `Status: Solved`. What they do not offer any more has no words."""
     wanted = {'data-v-field': change.field, 'data-v-to': change.to}
-    lines = ((label, line.label) for _id, label, lines in offered for line in lines if line.attrs == wanted)
-    label, value = next(lines, (_('Due'), change.to))
-    return f'{label}: {value}.'
+    label, lines = next((label, lines) for id_, label, lines in offered if id_ == f'bulk-{change.field}')
+    value = next((str(line.label) for line in lines if line.attrs == wanted), '')
+    if not value and change.field == 'due':
+        with suppress(ValueError):
+            value = day(date.fromisoformat(change.to))
+    return f'{label}: {value}' if value else label
 
 
 def _days(by: Principal) -> list[MenuItem]:
