@@ -3,7 +3,7 @@
   const PATIENCE = 600; // ms: a short break is nobody's business
   const GLAD = 3000;
   const APART = 1000; // ms: not all pages of a process that ended come to another one at once
-  let lost, back;
+  let lost, back, leaving = false;
 
   const part = (name) => document.querySelector(`#connection [data-${name}]`);
   function show(name) {
@@ -15,8 +15,8 @@
     if (live) live.textContent = name ? part(name).textContent.trim() : "";
   }
 
-  function disconnected(reason) {
-    if (reason === "io client disconnect") return; // signing out
+  function disconnected() {
+    if (leaving) return;
     // NiceGUI waits with what one does until its handshake is done: so what is done meanwhile is sent afterwards, not dropped
     window.did_handshake = false;
     clearTimeout(back);
@@ -44,12 +44,17 @@
   }
 
   // The browser knows sooner than the socket does
-  addEventListener("offline", () => { lost = setTimeout(() => show("lost"), PATIENCE); });
+  addEventListener("offline", () => {
+    clearTimeout(lost);
+    lost = setTimeout(() => show("lost"), PATIENCE);
+  });
   addEventListener("online", () => window.socket?.connected && connected());
 
   // Whoever signs out is led by the answer to that, not to where pages go whose session was ended elsewhere.
   document.addEventListener("submit", (event) => {
-    if (event.target.getAttribute("action") === "/auth/signout") window.socket?.disconnect();
+    if (event.target.getAttribute("action") !== "/auth/signout") return;
+    leaving = true;
+    window.socket?.disconnect();
   });
 
   // The socket exists only after NiceGUI has started
