@@ -31,6 +31,7 @@ WATCHERS, MOST_LAST = 200, 150  # pages that show the ticket; ms until the last 
 MANY = 1_000
 ACTIONS_AN_HOUR = 20_000  # what 200 people do, by the load that a large help desk's maker publishes
 SETTLED, PATIENCE = 1.0, 30  # seconds
+APART = 3.0  # seconds between two comments, in which the letters about the first are written
 ACKNOWLEDGED = 3.0  # seconds between two times that a browser tells what it has received, as NiceGUI's script does
 
 #: Calls of the stage's methods, as they stand in a frame: go there; a toast.
@@ -97,7 +98,7 @@ async def _reaching(served: Served, people: dict[str, Someone], crowd: Sequence[
             halves.append((taken[len(taken) // 2] - began) * 1000)
             async with asyncio.timeout(30):
                 browsers.append(await seen - wall * 1000)
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(APART)
         ours, theirs = served.cpu() - ours, _cpu() - theirs
         await browser.close()
     for each in (writer, *pages):

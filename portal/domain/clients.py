@@ -10,7 +10,7 @@ from portal.domain.access import Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
 from portal.domain.companies import clean_phone
-from portal.domain.mail import Letter, promise
+from portal.domain.mail import Promised, promise
 from portal.domain.people import Company, Membership, Taken, User, clean_email, clean_name
 from portal.i18n import _
 
@@ -87,8 +87,8 @@ async def change_email(db: AsyncSession, by: Principal, user_id: UUID, email: st
         raise Wrong(email=_('Somebody else has taken this address just now.')) from None
     await record(db, 'person.email', subject=person.id, before=before, after=email)
     await promise(db, [
-        Letter(kind='email_changed', to_user_id=person.id, actor_id=by.user_id),
-        Letter(kind='email_was', to_user_id=person.id, to_address=before, actor_id=by.user_id),
+        Promised(kind='email_changed', to_user_id=person.id, actor_id=by.user_id),
+        Promised(kind='email_was', to_user_id=person.id, to_address=before, actor_id=by.user_id),
     ])  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -12,8 +13,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.base import TENANT, Moment, Words, as_word, now, uuid7
 
-#: What is said of a letter when it is promised; the same of many letters in one statement.
-_SAID = ('id', 'kind', 'to_user_id', 'to_address', 'actor_id', 'company_id', 'ticket_id', 'comment_id')
 AT_ONCE = 50  # letters of one job
 
 
@@ -64,7 +63,24 @@ class Letter(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
-async def promise(db: AsyncSession, letters: Sequence[Letter]) -> None:
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What to say to whom, before it is a row."""
+
+    kind: str
+    to_user_id: UUID
+    to_address: str | None = None  # where it goes, if not to their present address
+    actor_id: UUID | None = None
+    company_id: UUID | None = None
+    ticket_id: UUID | None = None
+    comment_id: UUID | None = None
+    id: UUID = field(default_factory=uuid7)
+
+
+_SAID = [part.name for part in fields(Promised)]
+
+
+async def promise(db: AsyncSession, letters: Sequence[Promised]) -> None:
     """In this transaction; sent after it, or never if it is rolled back. Many letters are few statements and few jobs."""
     if not letters:
         return None
@@ -73,7 +89,7 @@ async def promise(db: AsyncSession, letters: Sequence[Letter]) -> None:
     await connection.exec_driver_sql(
         f"""insert into mail_outbox ({', '.join(_SAID)}, state, created_at)
             select {', '.join(_SAID)}, 'waiting', now() from jsonb_populate_recordset(null::mail_outbox, %s::jsonb)""",  # noqa: S608
-        (json.dumps([letter.model_dump(mode='json', include=set(_SAID)) for letter in letters]),),
+        (json.dumps([{name: getattr(letter, name) for name in _SAID} for letter in letters], default=str),),
     )
     ids = [str(letter.id) for letter in letters]
     if len(ids) == 1:

@@ -6,6 +6,7 @@ user` silently answers something else.
 
 import re
 import unicodedata
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -15,11 +16,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from portal.domain.access import BUILT_IN, Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
-from portal.domain.mail import Letter, promise
+from portal.domain.mail import Promised, promise
 from portal.i18n import LANGUAGES, _, known_timezone
 
 #: What mail a person may switch off, in the order of the page.
@@ -174,13 +176,24 @@ def switch_of(kind: str) -> str:
 
 async def members(db: AsyncSession, company_id: UUID) -> list[User]:
     """Who belongs to the company now, by name; to an archived one nobody does. A client sees only its own company's."""
-    belongs = (
+    found = select(User).where(col(User.id).in_(_belongs(company_id)), col(User.disabled_at).is_(None))
+    return list(await db.exec(found.order_by(func.lower(User.name))))
+
+
+async def members_of(db: AsyncSession, company_id: UUID, people: Collection[UUID]) -> set[UUID]:
+    """Those of the people who belong to the company now."""
+    found = select(User.id).where(
+        col(User.id).in_(people), col(User.id).in_(_belongs(company_id)), col(User.disabled_at).is_(None)
+    )
+    return set(await db.exec(found))
+
+
+def _belongs(company_id: UUID) -> SelectOfScalar[UUID]:
+    return (
         select(Membership.user_id)
         .join(Company, col(Company.id) == Membership.company_id)
         .where(Membership.company_id == company_id, col(Membership.ended_at).is_(None), col(Company.archived_at).is_(None))
     )
-    found = select(User).where(col(User.id).in_(belongs), col(User.disabled_at).is_(None)).order_by(func.lower(User.name))
-    return list(await db.exec(found))
 
 
 async def staff(db: AsyncSession) -> list[User]:
@@ -310,7 +323,7 @@ async def add_person(
     await db.flush()
     await record(db, 'person.added', company_id=company.id, subject=user.id, role=role)
     if write:
-        await promise(db, [Letter(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
+        await promise(db, [Promised(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
                                   actor_id=by.user_id)])  # fmt: skip
     return user
 
@@ -321,7 +334,7 @@ async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_i
     if not any(m.id == user_id for m in await members(db, company.id)):
         raise NotFound
     await record(db, 'person.welcomed', company_id=company.id, subject=user_id)
-    await promise(db, [Letter(kind='welcome', to_user_id=user_id, company_id=company.id, actor_id=by.user_id)])
+    await promise(db, [Promised(kind='welcome', to_user_id=user_id, company_id=company.id, actor_id=by.user_id)])
 
 
 @verb(Permission.COMPANIES_MANAGE)

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import BUILT_IN, NotAllowed, Permission, Principal, Role, UserType, permissions_of, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
-from portal.domain.mail import Letter, promise
+from portal.domain.mail import Promised, promise
 from portal.domain.people import User, clean_email, clean_name
 from portal.i18n import _
 
@@ -85,7 +85,7 @@ async def welcome_staff(db: AsyncSession, by: Principal, user_id: UUID) -> None:
 
 
 async def _write_to(db: AsyncSession, by: Principal, person: User) -> None:
-    await promise(db, [Letter(kind='welcome', to_user_id=person.id, actor_id=by.user_id)])
+    await promise(db, [Promised(kind='welcome', to_user_id=person.id, actor_id=by.user_id)])
 
 
 def _clean_role(role: str) -> str:

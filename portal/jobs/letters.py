@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal import links
 from portal.domain.base import now
-from portal.domain.mail import Letter, LetterState, later, promise
+from portal.domain.mail import Letter, LetterState, Promised, later, promise
 from portal.domain.people import HANDED, MAIL_EVENTS, Company, Tenant, User, members, switch_of
 from portal.domain.tickets import Comment, File, Ticket
 from portal.domain.tickets.conversation import can_see
@@ -176,4 +176,4 @@ async def reset_asked(context: procrastinate.JobContext, user_type: str, email: 
     async with work(context) as db:
         found = select(User).where(User.email == email, User.user_type == user_type, col(User.disabled_at).is_(None))
         if user := (await db.exec(found)).first():
-            await promise(db, [Letter(tenant_id=user.tenant_id, kind=kind, to_user_id=user.id)])
+            await promise(db, [Promised(kind=kind, to_user_id=user.id)])

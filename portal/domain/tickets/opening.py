@@ -11,7 +11,7 @@ from portal.domain.access import Permission, Principal, verb
 from portal.domain.audit import record
 from portal.domain.base import Wrong
 from portal.domain.categories import offered
-from portal.domain.people import members
+from portal.domain.people import members_of
 from portal.domain.tickets.drafts import NEW_TICKET
 from portal.domain.tickets.files import attach
 from portal.domain.tickets.model import (
@@ -41,7 +41,7 @@ async def open_ticket(
     if not by.is_staff and (by.company is None or company_id != by.company.id or requester_id != by.user_id):
         raise Wrong(requester=_('You can open tickets for yourself only.'))
     wrong = _wrong(subject, text, priority, visibility, files_enough=bool(follows and files))
-    known = {person.id for person in await members(db, company_id)}
+    known = await members_of(db, company_id, {requester_id, *copy})
     if requester_id not in known:
         wrong['requester'] = _('Choose who asked.')
     if not set(copy) <= known:

@@ -8,13 +8,14 @@ whether the person may still see the ticket.
 """
 
 from collections.abc import Iterable
+from typing import Any, cast
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import BUILT_IN, Permission, Principal, UserType
-from portal.domain.mail import Letter, promise
+from portal.domain.mail import Promised, promise
 from portal.domain.notifications import put_under_bells
 from portal.domain.people import User, switch_of
 from portal.domain.tickets.model import Participant, Ticket
@@ -45,13 +46,14 @@ async def _tell(
     people = people - {by.user_id}  # nobody is told what they did themselves
     if not people:
         return
-    known = list(await db.exec(select(User).where(col(User.id).in_(people), col(User.disabled_at).is_(None))))
-    await put_under_bells(db, by, [user.id for user in known], kind, ticket)
+    found = select(User.id, User.mail_off).where(col(User.id).in_(people), col(User.disabled_at).is_(None))
+    known: list[tuple[UUID, list[str]]] = list(await cast(Any, db).exec(found))
+    await put_under_bells(db, by, [id_ for id_, _off in known], kind, ticket)
     if by_mail:
         await promise(db, [
-            Letter(kind=kind, to_user_id=u.id, actor_id=by.user_id, company_id=ticket.company_id, ticket_id=ticket.id,
-                   comment_id=comment_id)
-            for u in known if switch_of(kind) not in u.mail_off
+            Promised(kind=kind, to_user_id=id_, actor_id=by.user_id, company_id=ticket.company_id, ticket_id=ticket.id,
+                     comment_id=comment_id)
+            for id_, off in known if switch_of(kind) not in off
         ])  # fmt: skip
 
 

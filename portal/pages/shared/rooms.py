@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -56,14 +56,14 @@ class Spoken:
         return self._said[key]
 
     @cached_property
-    def about(self) -> Any:
+    def about(self) -> str:
         """What of it is shown around the conversation: the same as before, nothing there need be shown anew."""
         talk = self.talk
-        return (
-            talk.ticket.model_dump(exclude={'last_comment_id', 'changed_at'}), (talk.company.name, talk.company.slug), talk.participants,
-            [file.id for file in talk.files], {id_: (user.name, user.user_type) for id_, user in talk.people.items()},
+        return repr((
+            talk.ticket.model_dump(exclude={'last_comment_id', 'changed_at'}), (talk.company.name, talk.company.slug), sorted(talk.participants),
+            [file.id for file in talk.files], sorted((id_, user.name, user.user_type) for id_, user in talk.people.items()),
             talk.follows, [(each.id, each.name, each.archived_at) for each in talk.categories],
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,5 +76,6 @@ class Around:
     due: date | None = None  # for staff
 
     @cached_property
-    def about(self) -> Any:
-        return self.due, [[(user.id, user.name) for user in some] for some in (*self.sight.values(), self.colleagues, self.staff)]
+    def about(self) -> str:
+        people = (*self.sight.values(), self.colleagues, self.staff)
+        return repr((self.due, [[(user.id, user.name) for user in some] for some in people]))
