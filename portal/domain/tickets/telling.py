@@ -46,7 +46,7 @@ async def _tell(
     people = people - {by.user_id}  # nobody is told what they did themselves
     if not people:
         return
-    found = select(User.id, User.mail_off).where(col(User.id).in_(people), col(User.disabled_at).is_(None))
+    found = cast(Any, select)(User.id, User.mail_off).where(col(User.id).in_(people), col(User.disabled_at).is_(None))
     known: list[tuple[UUID, list[str]]] = list(await cast(Any, db).exec(found))
     await put_under_bells(db, by, [id_ for id_, _off in known], kind, ticket)
     if by_mail:

@@ -1,8 +1,10 @@
 """One ticket on an open page: what both sides do on it. Each side adds what is its own."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +55,8 @@ from portal.pages.shared.tickets import (
 from portal.writing import AGAIN
 
 Verb = Callable[[AsyncSession, Ticket], Awaitable[Any]]
+BREATH = 0.05  # seconds in which what was said is sent to all pages, before what stands around it is read
+SOON = 0.5  # seconds in which one's own words come back as a live update, at the latest
 FEW = 6  # so many lines of history are no reason to hide them
 
 
@@ -71,6 +75,7 @@ class TicketPage:
         self.arrived: list[Comment] = []  # what others have said since, when it was sent
         self.told: tuple[str, float] = ('', 0.0)  # that one writes: what, and when
         self.subject_base = ''  # what the ticket was called when somebody began to type another subject here
+        self.news = asyncio.Event()  # what was said has been read, because something changed
         self.done: Counter[str] = Counter()  # how often each thing was done here: what unfolded for it folds again
 
     # ---------- each side's own ----------
@@ -148,7 +153,9 @@ class TicketPage:
             if self.here.visit.token not in seers:
                 return await self._again()
             self.spoken = spoken
-            added = self._show_said(spoken.said(self))
+            self.news.set()
+            if added := self._show_said(spoken.said(self)):
+                await asyncio.sleep(BREATH)
             around, seers = await together((self._room, 'around'), self._read_around)
         except (NotFound, SignedOut):  # of whoever read first
             return await self._again()
@@ -417,13 +424,24 @@ class TicketPage:
         except Answered as answered:
             self.arrived, self.began = answered.comments, answered.comments[-1].id
             return await self._again()
+        sent, self.sending, self.told = self.sending, uuid7(), ('', 0.0)
         self.text, self.kind, self.arrived, self.began = '', 'reply', [], None
-        self.sending, self.told = uuid7(), ('', 0.0)
         self.composer.forget_draft(self._draft())
         if moved:
             self.here.say(_('The old ticket is closed for good; {ticket} goes on with it.', ticket=label))
             return self.here.go(self.here.url(f'/tickets/{label}'))
-        return await self._again()
+        return self._show() if await self._comes_back(sent) else await self._again()
+
+    async def _comes_back(self, sent: UUID) -> bool:
+        """Whether what was sent under this name is shown soon: all pages that show the ticket are about to read it, and this one
+        need not read for itself."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                while not any(comment.sending == sent for comment in self.talk.comments[-FEW:]):
+                    self.news.clear()
+                    await self.news.wait()
+                return True
+        return False
 
 
 def _id(word: str) -> UUID | None:
