@@ -98,7 +98,8 @@ CHECKS = {
           and not (has_table_privilege('portal_backup', c.oid, 'select') and (not c.relrowsecurity
             or exists (select from pg_policy p where p.polrelid = c.oid and p.polroles = '{portal_backup}'::regrole[]::oid[]
               and p.polcmd = 'r' and p.polpermissive and pg_get_expr(p.polqual, p.polrelid) = 'true')
-            and not exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive)))
+            and not exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive
+              and p.polroles && array[0, 'portal_backup'::regrole::oid])))
         union all
         select format('table %s grants %s to portal_backup', c.oid::regclass, a.privilege_type)
         from pg_class c cross join lateral aclexplode(c.relacl) a

@@ -41,6 +41,12 @@ class Permission(StrEnum):
     MONEY_SEE = 'money.see'
     MAIL_READ = 'mail.read'  # letters that wait or were kept because no mail server is set
     PROFILE_EDIT = 'profile.edit'
+    PEOPLE_MANAGE = 'people.manage'  # invite, change roles, remove, help to a lost factor: at one's company; staff: everywhere
+    COMPANY_EDIT = 'company.edit'  # a client: details, addresses and contacts of the company
+    ROLES_MANAGE = 'roles.manage'  # the tenant's own roles
+    ACCESS_MANAGE = 'access.manage'  # second factors, single sign-on, how long sessions last
+    AUDIT_SEE = 'audit.see'  # the log; a client: what concerns the company
+    VIEW_AS = 'view.as'  # look at the portal as a client does, reading only
 
 
 P = Permission
@@ -58,8 +64,12 @@ class BuiltIn:
 BUILT_IN: dict[str, BuiltIn] = {
     'ClientUser': BuiltIn(UserType.CLIENT, L_('Client user'), _CLIENT),
     'ClientBilling': BuiltIn(UserType.CLIENT, L_('Client billing'), _CLIENT | {P.MONEY_SEE}),
-    'ClientAdmin': BuiltIn(UserType.CLIENT, L_('Client admin'), _CLIENT | {P.MONEY_SEE, P.TICKETS_SEE_COMPANY}),
-    'Technician': BuiltIn(UserType.INTERNAL, L_('Technician'), _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE}),
+    'ClientAdmin': BuiltIn(
+        UserType.CLIENT,
+        L_('Client admin'),
+        _CLIENT | {P.MONEY_SEE, P.TICKETS_SEE_COMPANY, P.PEOPLE_MANAGE, P.COMPANY_EDIT, P.AUDIT_SEE},
+    ),
+    'Technician': BuiltIn(UserType.INTERNAL, L_('Technician'), _STAFF | {P.TICKETS_WORK, P.TICKETS_CLOSE, P.VIEW_AS}),
     'Finance': BuiltIn(UserType.INTERNAL, L_('Finance'), _STAFF | {P.MONEY_SEE}),
     'MspAdmin': BuiltIn(
         UserType.INTERNAL,
@@ -74,6 +84,11 @@ BUILT_IN: dict[str, BuiltIn] = {
             P.DESK_TEAM,
             P.MONEY_SEE,
             P.MAIL_READ,
+            P.PEOPLE_MANAGE,
+            P.ROLES_MANAGE,
+            P.ACCESS_MANAGE,
+            P.AUDIT_SEE,
+            P.VIEW_AS,
         },
     ),
 }
@@ -91,6 +106,10 @@ class Role(SQLModel, table=True):
 
 class NotAllowed(Exception):
     """The person's role does not include this."""
+
+
+class ProofNeeded(Exception):
+    """This asks for a recent proof of who one is (`app.fresh()`): the page leads to where it is given, and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +174,13 @@ def role_label(role: str) -> str:
     return str(BUILT_IN[role].label) if role in BUILT_IN else role
 
 
+async def need_fresh(db: Any) -> None:
+    """Raises ProofNeeded if the person of this context did not prove lately who they are."""
+    connection = await db.connection()
+    if not (await connection.exec_driver_sql('select app.fresh()')).scalar():
+        raise ProofNeeded
+
+
 Args = ParamSpec('Args')
 Result = TypeVar('Result')
 #: Every verb of the domain and the permission it needs; the access walk of the tests goes over it.
@@ -162,9 +188,12 @@ VERBS: dict[str, Permission] = {}
 
 
 def verb(
-    needs: Permission,
+    needs: Permission, *, fresh: bool = False
 ) -> Callable[[Callable[Concatenate[Any, Principal, Args], Any]], Callable[Concatenate[Any, Principal, Args], Any]]:
-    """A change asked for by a principal: `async def close(db, by, …)`. Without the permission it does not begin."""
+    """A change asked for by a principal: `async def close(db, by, …)`. Without the permission it does not begin.
+
+    `fresh`: the person must have proved in the last 15 minutes who they are, else it raises ProofNeeded.
+    """
 
     def mark(function: Callable[Concatenate[Any, Principal, Args], Any]) -> Callable[Concatenate[Any, Principal, Args], Any]:
         VERBS[f'{function.__module__.rsplit(".", 1)[-1]}.{function.__name__}'] = needs
@@ -172,6 +201,8 @@ def verb(
         @functools.wraps(function)
         async def allowed(db: Any, by: Principal, *args: Args.args, **kwargs: Args.kwargs) -> Any:
             by.need(needs)
+            if fresh:
+                await need_fresh(db)
             return await function(db, by, *args, **kwargs)
 
         return allowed

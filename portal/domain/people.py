@@ -155,11 +155,18 @@ class Credential(SQLModel, table=True):
 class Session(SQLModel, table=True):
     """A sign-in. Only the SHA-256 of its token is kept. Reached through the door's definer functions alone."""
 
-    __table_args__ = (ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),)
+    __table_args__ = (
+        UniqueConstraint('tenant_id', 'id'),
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+    )
     token_hash: bytes = Field(primary_key=True)
+    id: UUID
     tenant_id: UUID
     user_id: UUID
     device: str
+    device_key: bytes | None = None  # digest of the cookie by which the device is known
+    proofs: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))  # password, totp, passkey, recovery, sso
+    proved_at: datetime = Field(default_factory=now, sa_type=Moment)  # when the person last proved who they are
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
     last_seen_at: datetime = Field(default_factory=now, sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment)

@@ -22,7 +22,7 @@ from portal.components.render import macro
 from portal.components.stage import Stage
 from portal.components.values import Action, Text
 from portal.db.engine import SignedOut
-from portal.domain.access import NotAllowed, Permission
+from portal.domain.access import NotAllowed, Permission, ProofNeeded
 from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
@@ -30,6 +30,7 @@ from portal.live import Subscription, Wake, moment
 from portal.logs import reference
 from portal.visit import Visit
 
+CONFIRM = '/auth/confirm'  # where one proves again who one is
 FIRST_PAINT = 1.0  # seconds: what is not read by then arrives over the websocket (NiceGUI gives up at 3)
 
 
@@ -129,6 +130,9 @@ class Here:
         """What an action could not do, said in a toast; what was typed stays. A reading in the background fails quietly."""
         if isinstance(error, SignedOut):
             await leave(self.stage.client, over(self.stage.client))
+        elif isinstance(error, ProofNeeded):
+            back = self.url(self.path, **self.query)
+            ui.navigate.to(f'{CONFIRM}?{urlencode({"next": back})}')
         elif isinstance(error, NotAllowed):
             self.say(_('Your role does not include this.'), bad=True)
         elif isinstance(error, NotFound):

@@ -349,3 +349,21 @@ def test_reach_in_sql_and_in_python_agree(maintenance: str) -> None:
                 row = c.execute('select app.reach_of(%s, null)', (name,)).fetchone()
                 assert row == ('company' if Permission.TICKETS_SEE_COMPANY in role.permissions else 'own',)
         assert c.execute("select app.reach_of(null, array['tickets.see_company'])").fetchone() == ('company',)
+
+
+def test_permissions_in_sql_and_in_python_agree(maintenance: str) -> None:
+    from portal.domain.access import BUILT_IN
+
+    with psycopg.connect(maintenance) as c:
+        for name, role in BUILT_IN.items():
+            row = c.execute('select app.permissions_of(%s, null)', (name,)).fetchone()
+            assert row and set(row[0]) == role.permissions, name
+        assert c.execute("select app.permissions_of(null, array['tickets.see'])").fetchone() == (['tickets.see'],)
+
+
+async def test_the_context_says_what_one_may(portal: Database, cast: Cast) -> None:
+    async with work(portal, cast.ada) as db:
+        row = (
+            await db.execute(text("select app.may('people.manage'), app.may('staff.manage'), app.fresh(), app.viewer()"))
+        ).one()
+    assert tuple(row) == (True, False, True, None)

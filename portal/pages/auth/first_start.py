@@ -18,7 +18,7 @@ from portal.i18n import LANGUAGES, _, known_timezone
 from portal.pages.auth import passwords, plain, sessions, throttle
 from portal.pages.auth.forms import typed
 from portal.pages.auth.signin import SIGNIN
-from portal.pages.settings import zone_options
+from portal.pages.settings.zones import zone_options
 
 _OF_TENANT = {'name': 'house', 'short_name': 'short'}  # what this page calls otherwise, since a person has a name, too
 FIELDS = ('house', 'short', 'language', 'timezone', 'name', 'email', 'password', 'code')  # in the order of the page

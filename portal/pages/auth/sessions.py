@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -21,19 +21,27 @@ YEAR = 365 * 24 * 3600  # seconds
 MOST_PEOPLE = 20  # that one device knows
 
 
-async def begin(request: Request, response: Response, tenant: UUID, user: UUID) -> bool:
-    """A new session; one that this browser had before ends first. False: the person may not come in any more."""
+Proof = Literal['password', 'totp', 'passkey', 'recovery', 'sso']
+
+
+async def begin(request: Request, response: Response, tenant: UUID, user: UUID, *proofs: Proof) -> bool:
+    """A new session, by what its person proved who they are; one that this browser had before ends first.
+
+    False: the person may not come in any more.
+    """
     await end(request)
+    device = device_of(request)
     token = secrets.token_urlsafe(32)
     row = await visit.database.ask(
-        'select app.open_session(:token, :tenant, :user, :device)',
+        'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key)',
         token=token_of(token), tenant=tenant, user=user, device=device_words(request.headers.get('user-agent', '')),
+        proofs=list(proofs), device_key=device.key,
     )  # fmt: skip
     if not row[0]:
         return False
     settings: Settings = request.state.settings
     response.set_cookie(cookie_name(settings), token, path='/', secure=settings.secure, httponly=True, samesite='lax')
-    remember_device(request, response, user)
+    _remember(request, response, device.and_knows(user))
     return True
 
 
@@ -62,6 +70,11 @@ class Device:
     id: str
     people: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> bytes:
+        """What the database keeps of it."""
+        return hashlib.sha256(self.id.encode()).digest()
+
     def knows(self, user: UUID) -> bool:
         return self._digest(user) in self.people
 
@@ -88,8 +101,11 @@ def device_of(request: Request) -> Device:
 
 def remember_device(request: Request, response: Response, user: UUID) -> None:
     """Only for who has proven to be that person: attempts from here are counted apart from those of strangers."""
+    _remember(request, response, device_of(request).and_knows(user))
+
+
+def _remember(request: Request, response: Response, device: Device) -> None:
     settings: Settings = request.state.settings
-    device = device_of(request).and_knows(user)
     value = str(_serializer(settings).dumps({'id': device.id, 'people': device.people}))
     response.set_cookie(DEVICE, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
 

@@ -74,7 +74,7 @@ async def _let_in(request: Request, side: Side, email: str, password: str) -> Re
         await attempt.was_none()
         raise
     response = RedirectResponse(_next(request) or '/', 303)
-    if not good or user is None or not await sessions.begin(request, response, tenant, user):
+    if not good or user is None or not await sessions.begin(request, response, tenant, user, 'password'):
         await _failed(tenant, side, email, user, attempt)
         both = _('E-mail and password do not belong together. Check both, or set a new password.')
         return _page(request, side, Shown(email, {'password': both}, both=True), 401)

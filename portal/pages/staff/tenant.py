@@ -16,7 +16,7 @@ from portal.domain.people import Tenant
 from portal.domain.tenants import IDLE_MINUTES, REOPEN_DAYS, SESSION_HOURS, change_tenant
 from portal.i18n import LANGUAGES, _
 from portal.pages.screens import Here, Screen
-from portal.pages.settings import zone_options
+from portal.pages.settings.zones import zone_options
 
 FIELDS = ('name', 'short_name', 'host', 'phone', 'phone_hours', 'accent', 'language', 'timezone', 'idle_minutes', 'session_hours',
           'reopen_days')  # fmt: skip

@@ -1,62 +1,20 @@
 """What a person chooses for themselves, on either side: name, language, time zone, look, and which letters reach them."""
 
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from markupsafe import Markup
 from nicegui import ui
 
 from portal.components.island import Act
 from portal.components.render import render
-from portal.components.values import Action, Option, OptionGroup
+from portal.components.values import Action, Option
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
 from portal.domain.people import MAIL_EVENTS, User, change_profile
 from portal.i18n import LANGUAGES, _, clock, now, voice
 from portal.pages.screens import Here, Screen
-
-_REGIONS = ('Africa', 'America', 'Antarctica', 'Arctic', 'Asia', 'Atlantic', 'Australia', 'Europe', 'Indian', 'Pacific')
-
-
-def _region_words(region: str) -> str:
-    return {
-        'Africa': _('Africa'), 'America': _('America'), 'Antarctica': _('Antarctica'), 'Arctic': _('Arctic'), 'Asia': _('Asia'),
-        'Atlantic': _('Atlantic'), 'Australia': _('Australia'), 'Europe': _('Europe'), 'Indian': _('Indian Ocean'),
-        'Pacific': _('Pacific'),
-    }[region]  # fmt: skip
-
-
-@cache
-def _cities() -> dict[str, list[str]]:
-    """Time zones by region, as the IANA names them; without the old names that have none, but for UTC."""
-    cities: dict[str, list[str]] = {region: [] for region in _REGIONS}
-    for name in sorted(available_timezones()):
-        region = name.partition('/')[0]
-        if region in cities and '/' in name:
-            cities[region].append(name)
-    return cities
-
-
-def zone_words(name: str) -> str:
-    """`America/New_York` → `New York`"""
-    return name.partition('/')[2].replace('_', ' ').replace('/', ', ') or name
-
-
-def _current(zone: str) -> str:
-    region = zone.partition('/')[0]
-    return f'{zone_words(zone)} ({_region_words(region)})' if region in _REGIONS else zone
-
-
-def zone_options(current: str) -> list[OptionGroup]:
-    """The current one first, so that it is seen without looking for it."""
-    first = Option(current, _current(current))
-    rest = [
-        OptionGroup(_region_words(region), tuple(Option(name, zone_words(name)) for name in names if name != current))
-        for region, names in _cities().items()
-    ]
-    other = (OptionGroup(_('Everywhere the same'), (Option('UTC', 'UTC'),)),) if current != 'UTC' else ()
-    return [OptionGroup(_('Now'), (first,)), *rest, *other]
+from portal.pages.settings.tabs import head
+from portal.pages.settings.zones import zone_options
 
 
 def letter_words(event: str, *, staff: bool) -> tuple[str, str]:
@@ -82,6 +40,7 @@ class Settings:
     async def build(self) -> None:
         self.here.title(_('Settings'))
         await self._read()
+        self.here.island(head(self.here.visit, '/settings'))
         self.island = self.here.island(self._html(), self._act)
         self.look = self.here.island(self._look())
         if 'saved' in self.here.query:  # the page came anew, since the frame speaks differently now

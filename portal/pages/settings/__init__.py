@@ -1,0 +1,5 @@
+"""What a person chooses for themselves, and what a client admin decides for the company: screens behind one row of tabs."""
+
+from portal.pages.settings import profile, security
+
+SCREENS = (*profile.SCREENS, *security.SCREENS)
