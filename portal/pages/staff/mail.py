@@ -37,6 +37,12 @@ def kind_words(kind: str) -> str:
         'welcome_again': _('Welcome to one more company'),
         'password_reset': _('A link to set a new password'),
         'many_failures': _('A warning: somebody tries to sign in'),
+        'factor_added': _('A second factor was added'),
+        'factor_removed': _('A second factor was removed'),
+        'recovery_codes_made': _('New recovery codes'),
+        'recovery_code_used': _('A recovery code was used'),
+        'password_changed': _('Their password was changed'),
+        'proof_refused': _('A warning: somebody tries to pass for them'),
         'email_changed': _('Their address has changed'),
         'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)
