@@ -10,18 +10,20 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pyotp
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 import portal.domain
 from portal.db.cast import Cast, Member
-from portal.domain import access, categories, clients, companies, operations, people, team, tenants, tickets
+from portal.domain import access, categories, clients, companies, factors, operations, people, team, tenants, tickets
 from portal.domain.access import Principal
 from portal.domain.imports import Kind, doing
 from portal.domain.imports.reading import read
 from portal.domain.tickets import Status, Where, bulk, exporting, files
 from portal.domain.tickets.drafts import NEW_TICKET, reply_to
 from portal.visit import Visit
+from tests import conftest
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 NEW = 'new'
@@ -126,6 +128,15 @@ async def removes_a_file(db: AsyncSession, by: Principal, c: Cast) -> None:
     await files.remove_file(db, by, await uploaded(db, by, NEW_TICKET))
 
 
+async def sets_up_an_app(db: AsyncSession, by: Principal, c: Cast) -> None:
+    settings = conftest.test_settings()
+    begun = await factors.begin_totp(db, by, settings)
+    code = pyotp.TOTP(begun.secret).now()  # pyright: ignore
+    await factors.confirm_totp(db, by, settings, begun.id, code=code, name='Phone')
+    await factors.new_recovery_codes(db, by)
+    await factors.remove_totp(db, by, begun.id)
+
+
 def only(*lines: Line) -> Callable[[Cast], list[Line]]:
     return lambda _: list(lines)
 
@@ -200,6 +211,12 @@ CASES = (
               Line('import.done'))),
     Case('doing.stop doing.throw_away', 'mona', gives_up_an_import,
          only(Line('import.uploaded'), Line('import.started'), Line('import.stopped'), Line('import.forgotten'))),
+    # how one signs in
+    Case('factors.begin_totp factors.confirm_totp factors.new_recovery_codes factors.remove_totp', 'ugo', sets_up_an_app,
+         only(Line('factor.added', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}), Line('recovery_codes.made', 'acme', 'ugo', {'count': 10}),
+              Line('factor.removed', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}))),
+    Case('factors.change_password', 'tess', lambda db, by, _c: factors.change_password(db, by, SAID, alone=True),
+         only(Line('password.changed', None, 'tess'))),
     # the MSP
     Case('categories.add_category categories.rename_category categories.archive_category categories.restore_category', 'mona', a_category,
          only(Line('category.added', detail={'name': 'Robots'}), Line('category.renamed', detail={'before': 'Robots', 'after': 'Machines'}),
