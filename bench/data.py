@@ -16,7 +16,7 @@ from portal.settings import Settings
 HERE = Path(__file__).parent
 FOLDER, SQL = HERE / '.data', HERE / 'data.sql'
 SECRET = 'a-secret-for-measuring-that-is-long-enough'
-PASSWORD = 'moss-lantern-quarry-eleven'  # noqa: S105  (of those who sign in)
+PASSWORD = 'moss-lantern-quarry-eleven'  # of those who sign in
 #: The tenant with a tenth of all tickets; in it the companies that are measured.
 TENANT, BIG, SMALL = 'Bench MSP 1', 'company-1', 'company-2'
 COMMON, RARE = 'printer', 'zebra'  # in 1 of 12 subjects; in 1 of 10,000

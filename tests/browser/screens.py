@@ -42,6 +42,8 @@ PICTURES = (
     Picture('ticket', 'Ada Brandt', '/tickets/{ticket}', 'A ticket, as the client sees it', 'ticket'),
     Picture('new-ticket', 'Ada Brandt', '/tickets/new', 'Asking for help', 'ticket-new'),
     Picture('settings', 'Ada Brandt', '/settings', 'Profile and notifications', 'settings'),
+    Picture('security', 'Ada Brandt', '/settings/security', 'How one signs in', 'security'),
+    Picture('new-app', 'Ada Brandt', '/settings/security/app', 'Setting up an authenticator app', 'second-factor-setup'),
     Picture('queue', 'Tess Okafor', '', 'What staff have to do', 'queue'),
     Picture('staff-ticket', 'Tess Okafor', '/tickets/{ticket}', 'The same ticket, as staff see it', 'ticket-staff'),
     Picture('staff-new-ticket', 'Tess Okafor', '/tickets/new', 'A ticket for somebody who called', ''),

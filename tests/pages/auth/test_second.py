@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from portal import visit
 from portal.db.cast import PASSWORD, Cast, Member
 from portal.pages.auth import entering
+from portal.pages.auth.sessions import Proof
 from portal.settings import Settings
 from tests.factors import Phone
 from tests.pages.auth.conftest import CLIENT, NEW, SET, STAFF, Sql, reset_link, sign_in
@@ -288,8 +288,8 @@ async def test_before_the_right_password_nothing_of_the_factor_is_asked(
 async def test_a_passkey_or_a_provider_is_enough_alone(cast: Cast, phone: Phone) -> None:
     who = (cast.ada.tenant_id, cast.ada.user_id)
     assert await entering.asks_more(*who, ('password',))
-    for proofs in (('passkey',), ('sso',), ('password', 'totp'), ('password', 'recovery'), ('password', 'passkey')):
+    enough: list[tuple[Proof, ...]] = [('passkey',), ('sso',), ('password', 'totp'), ('password', 'recovery'), ('password', 'passkey')]
+    for proofs in enough:
         assert not await entering.asks_more(*who, proofs)
     assert await entering.asks_more(*who, ('password', 'password'))
     assert not await entering.asks_more(cast.bill.tenant_id, cast.bill.user_id, ('password',))
-    assert visit.database
