@@ -54,6 +54,8 @@ class Door:
     lead: Text = ''
     accounts: tuple[Account, ...] = ()
     accounts_title: str = ''
+    others: tuple[Markup, ...] = ()
+    """Other ways in, each a form of its own."""
 
 
 def door(page: PlainPage, door: Door, form: Markup, below: Markup | str = '') -> Markup:

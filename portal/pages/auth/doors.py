@@ -5,12 +5,14 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import first_start, reset, scrape, signin, small
+from portal.pages.auth import first_start, passkeys, reset, scrape, signin, small
 
 router = APIRouter()
 for _side in ('client', 'staff'):
     router.add_route(signin.SIGNIN[_side], signin.show, ['GET'])
     router.add_route(signin.SIGNIN[_side], signin.take, ['POST'])
+    router.add_route(passkeys.OPTIONS[_side], passkeys.options, ['POST'])
+    router.add_route(passkeys.ALONE[_side], signin.take_passkey, ['POST'])
     router.add_route(signin.FORGOT[_side], reset.show_forgot, ['GET'])
     router.add_route(signin.FORGOT[_side], reset.take_forgot, ['POST'])
 router.add_route(reset.SET, reset.show_set, ['GET'])

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,7 +15,7 @@ from portal.components.render import render
 from portal.components.values import MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import passwords, plain, sessions, throttle
+from portal.pages.auth import passkeys, passwords, plain, sessions, throttle
 from portal.pages.auth.forms import USER_TYPE, Side, next_for, plain_email, side_of, typed
 from portal.settings import Settings
 
@@ -80,6 +81,23 @@ async def _let_in(request: Request, side: Side, email: str, password: str) -> Re
         return _page(request, side, Shown(email, {'password': both}, both=True), 401)
     await attempt.was_good()
     await _renew(user, stored or '', password)
+    return response
+
+
+async def take_passkey(request: Request) -> Response:
+    """Signs in with a passkey alone; whatever is wrong with it, the words are the same."""
+    side, fields = side_of(request), await typed(request)
+    tenant = request.state.tenant.id
+    try:
+        user = await passkeys.alone(request, side, fields.get('credential', ''))
+    except throttle.TooSoon as e:
+        return plain.after(_page(request, side, Shown(notice=Notice(e.words, 'wait', 'clock')), 429), e.seconds)
+    except passkeys.NotGood as e:
+        await visit.database.ask('select app.failed_sign_in(:tenant, :user)', tenant=tenant, user=None)
+        return _page(request, side, Shown(notice=Notice(passkeys.words_for(e), 'bad', 'triangle-alert')), 401)
+    response = RedirectResponse(_next(request) or '/', 303)
+    if not await sessions.begin(request, response, tenant, user, 'passkey'):
+        return _page(request, side, Shown(notice=Notice(passkeys.words_for(passkeys.NotGood()), 'bad', 'triangle-alert')), 401)
     return response
 
 
@@ -154,7 +172,7 @@ def _page(request: Request, side: Side, shown: Shown, status: int = 200) -> Resp
     door = Door(
         _('Staff sign-in') if staff else _('Sign in'), _action(request, side),
         _('For people who work at {msp}.', msp=msp) if staff else _('to the client portal of {msp}', msp=msp),
-        _accounts(request, side),
+        _accounts(request, side), others=(_passkey(request, side),),
     )  # fmt: skip
     return plain.door(request, side, door, form, status, links=(other_side(side, msp),), here=_action(request, side))
 
@@ -175,6 +193,12 @@ def other_side(side: Side, msp: str) -> MenuItem:
     if side == 'staff':
         return MenuItem(_('Sign in here'), SIGNIN['client'], hint=_('A client of {msp}?', msp=msp))
     return MenuItem(_('Staff sign-in'), SIGNIN['staff'], hint=_('You work at {msp}?', msp=msp))
+
+
+def _passkey(request: Request, side: Side) -> Markup:
+    onward = _next(request)
+    action = passkeys.ALONE[side] + (f'?next={quote(onward, safe="")}' if onward else '')
+    return passkeys.form(request, _('Sign in with a passkey'), action, passkeys.OPTIONS[side], auto=True)
 
 
 def _accounts(request: Request, side: Side) -> tuple[Account, ...]:
