@@ -288,10 +288,11 @@ def _access(scene: '_Scene', m: Mapping[str, Member]) -> None:
                   transports=['usb'], backed_up=False, created_at=scene.now)  # fmt: skip
         scene.add('passkey_owner', **me, handle=secrets.token_bytes(32))
         scene.add('passkey_challenge', tenant_id=me['tenant_id'], digest=secrets.token_bytes(32), expires_at=scene.now)
-        scene.add('factor_rule', tenant_id=me['tenant_id'], id=uuid7(), user_type='client', role='ClientBilling', grace_days=14,
+        scene.add('factor_rule', tenant_id=me['tenant_id'], id=uuid7(), company_id=m[helped].company_id, user_type='client',
+                  role='ClientBilling', grace_days=14,
                   from_on=far.date().isoformat(), sso_counts=True, made_by_id=m[helps].user_id, made_at=scene.now)  # fmt: skip
         scene.add('factor_reminder', **me, due_on=far.date().isoformat(), days=14)
-        scene.add('recovery', **me, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
+        scene.add('recovery', **me, company_id=m[helped].company_id, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
                   ready_at=scene.now, expires_at=scene.now, needs_staff=False, used_at=scene.now)  # fmt: skip
 
 

@@ -198,7 +198,8 @@ def other_side(side: Side, msp: str) -> MenuItem:
 def _passkey(request: Request, side: Side) -> Markup:
     onward = _next(request)
     action = passkeys.ALONE[side] + (f'?next={quote(onward, safe="")}' if onward else '')
-    return passkeys.form(request, _('Sign in with a passkey'), action, passkeys.OPTIONS[side], auto=True)
+    again = request.url.path == passkeys.ALONE[side]  # one was refused just now
+    return passkeys.form(request, _('Sign in with a passkey'), action, passkeys.OPTIONS[side], auto=not again)
 
 
 def _accounts(request: Request, side: Side) -> tuple[Account, ...]:
