@@ -198,6 +198,8 @@ def used(party: Party, challenge: Challenge, credential: dict[str, Any], public_
 
 def _descriptors(known: Sequence[tuple[bytes, Sequence[str]]]) -> list[PublicKeyCredentialDescriptor]:
     return [
-        PublicKeyCredentialDescriptor(id=id, transports=[AuthenticatorTransport(t) for t in transports if t in _TRANSPORTS] or None)
+        PublicKeyCredentialDescriptor(
+            id=id, transports=[AuthenticatorTransport(t) for t in transports if t in _TRANSPORTS] or None
+        )
         for id, transports in known
     ]

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, literal_column
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import func as sql
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -96,11 +97,10 @@ class Bound:
 
 async def bound(db: AsyncSession) -> list[Bound]:
     """Everybody who needs a second factor now or later; those without one first, then by name."""
-    asked = select(
-        User.id, User.name, User.user_type, literal_column('f.due_at'), literal_column('f.has')
-    ).select_from(User).join(literal_column('app.factor_states()').table_valued('user_id', 'due_at', 'has', name='f'),
-                             literal_column('f.user_id') == User.id)  # fmt: skip
-    found = [Bound(*row) for row in await db.exec(asked)]
+    states = sql.app.factor_states().table_valued('user_id', 'due_at', 'has')
+    by_id = {row[0]: (row[1], row[2]) for row in await db.exec(select(states.c.user_id, states.c.due_at, states.c.has))}
+    people = await db.exec(select(User).where(col(User.id).in_(by_id)))
+    found = [Bound(user.id, user.name, user.user_type, *by_id[user.id]) for user in people]
     return sorted(found, key=lambda b: (b.has_factor, b.name.casefold()))
 
 

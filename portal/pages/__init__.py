@@ -21,7 +21,15 @@ def register(api: FastAPI, settings: Settings) -> None:
     faults.install(api)
     core.app.on_delete(forget)
     add_templates(Path(__file__).parent / 'templates', file_limit=settings.file_limit_mb * 1_000_000)
-    for router in (doors.router, me.router, files.router, drafts.router, exports.router, import_files.router, own_passkeys.router):
+    for router in (
+        doors.router,
+        me.router,
+        files.router,
+        drafts.router,
+        exports.router,
+        import_files.router,
+        own_passkeys.router,
+    ):
         api.include_router(router)
     client_side, staff_side = client.spec(settings), staff.spec(settings)
 

@@ -38,7 +38,9 @@ async def options(request: Request) -> Response:
     by = visit.by
     return door.asking(
         request,
-        passkeys.creation(door.here(request), made, handle=handle, email=by.email, name=by.name, house=by.tenant.name, known=known),
+        passkeys.creation(
+            door.here(request), made, handle=handle, email=by.email, name=by.name, house=by.tenant.name, known=known
+        ),
         cookie,
     )
 

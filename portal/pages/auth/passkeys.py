@@ -57,7 +57,9 @@ def challenge(request: Request, purpose: Purpose, user: UUID | None = None) -> t
 def asking(request: Request, options: dict[str, Any], cookie: str) -> Response:
     settings: Settings = request.state.settings
     response = JSONResponse(options)
-    response.set_cookie(COOKIE, cookie, max_age=passkeys.SECONDS, path='/', secure=settings.secure, httponly=True, samesite='strict')
+    response.set_cookie(
+        COOKIE, cookie, max_age=passkeys.SECONDS, path='/', secure=settings.secure, httponly=True, samesite='strict'
+    )
     return response
 
 

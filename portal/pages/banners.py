@@ -1,0 +1,52 @@
+"""What stands above every screen for one person: that a second factor is needed soon, or that a passkey would be less to type."""
+
+from markupsafe import Markup
+from nicegui import ui
+
+from portal.components.island import Act, Island
+from portal.components.render import render
+from portal.db.engine import SignedOut
+from portal.domain.passkeys import decline_passkey
+from portal.domain.policy import MyAccess
+from portal.guard import leave, over
+from portal.i18n import _, _m, _mn, day
+from portal.logs import reference
+from portal.pages.auth.passkeys import here as party_of
+from portal.pages.own_passkeys import ADD, OPTIONS
+from portal.visit import Visit
+
+
+class Banners:
+    def __init__(self, visit: Visit, access: MyAccess) -> None:
+        self.visit, self.access = visit, access
+        self.island = Island(self._html(), self._act, classes='through')
+
+    def _html(self) -> Markup:
+        days, due = self.access.days_left, self.access.due_at
+        words = None
+        if days is not None and due is not None:
+            words = (
+                _mn('<b>{n} day left.</b> From {day} you need a second factor to come in: a passkey, or an app with codes.',
+                    '<b>{n} days left.</b> From {day} you need a second factor to come in: a passkey, or an app with codes.',
+                    days, day=day(due))  # fmt: skip
+                if days else _m('<b>You need a second factor</b> to come in the next time: a passkey, or an app with codes.')
+            )  # fmt: skip
+        offers = self.access.typed and not (self.access.has_passkey or self.access.declined or words)
+        if not (words or offers):
+            return Markup()
+        origin = party_of(ui.context.client.request).origin
+        form = render('shared/passkey_form.html', asks='create', action=ADD, options=OPTIONS, origin=origin, label=_('Set up a passkey'),
+                      kind='', wide=False, auto=False, hidden={})  # fmt: skip
+        return render('shared/banners.html', due=words, offers=offers, form=form, security=f'{self.visit.root}/settings/security')
+
+    async def _act(self, act: Act) -> None:
+        if act.name != 'no-passkey':
+            return
+        self.island.set(Markup())
+        try:
+            async with self.visit.work() as db:
+                await decline_passkey(db, self.visit.by)
+        except SignedOut:
+            await leave(self.island.client, over(self.island.client))
+        except Exception as e:
+            reference(e, 'banners')
