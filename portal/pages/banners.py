@@ -28,7 +28,7 @@ class Banners:
             words = (
                 _mn('<b>{n} day left.</b> From {day} you need a second factor to come in: a passkey, or an app with codes.',
                     '<b>{n} days left.</b> From {day} you need a second factor to come in: a passkey, or an app with codes.',
-                    days, day=day(due))  # fmt: skip
+                    days, day=day(due))
                 if days else _m('<b>You need a second factor</b> to come in the next time: a passkey, or an app with codes.')
             )  # fmt: skip
         offers = self.access.typed and not (self.access.has_passkey or self.access.declined or words)
