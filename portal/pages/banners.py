@@ -11,7 +11,7 @@ from portal.domain.policy import MyAccess
 from portal.guard import leave, over
 from portal.i18n import _, _m, _mn, day
 from portal.logs import reference
-from portal.pages.auth.passkeys import here as party_of
+from portal.pages.auth import passkeys as door
 from portal.pages.own_passkeys import ADD, OPTIONS
 from portal.visit import Visit
 
@@ -34,9 +34,7 @@ class Banners:
         offers = self.access.typed and not (self.access.has_passkey or self.access.declined or words)
         if not (words or offers):
             return Markup()
-        origin = party_of(ui.context.client.request).origin
-        form = render('shared/passkey_form.html', asks='create', action=ADD, options=OPTIONS, origin=origin, label=_('Set up a passkey'),
-                      kind='', wide=False, auto=False, hidden={})  # fmt: skip
+        form = door.form(ui.context.client.request, ADD, OPTIONS, _('Set up a passkey'), asks='create', wide=False)
         return render('shared/banners.html', due=words, offers=offers, form=form, security=f'{self.visit.root}/settings/security')
 
     async def _act(self, act: Act) -> None:

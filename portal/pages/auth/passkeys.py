@@ -35,14 +35,17 @@ def here(request: Request) -> passkeys.Party:
     return passkeys.party(request.state.tenant.host, request.state.settings)
 
 
-def form(
-    request: Request, label: str, action: str, options: str, *, asks: str = 'get', kind: str = '', wide: bool = True,
-    auto: bool = False, hidden: dict[str, str] | None = None,
-) -> Markup:  # fmt: skip
-    return render(
-        'shared/passkey_form.html', asks=asks, action=action, options=options, origin=here(request).origin, label=label, kind=kind,
-        wide=wide, auto=auto, hidden=hidden or {},
-    )  # fmt: skip
+def form(request: Request, action: str, options: str, label: str, **more: Any) -> Markup:
+    """A form of its own. One inside another is `auth/passkey.html`, with the same values."""
+    return render('shared/passkey_form.html', action=action, **values(request, options, label, **more))
+
+
+def values(
+    request: Request, options: str, label: str, *, asks: str = 'get', auto: bool = False, kind: str = '', wide: bool = True,
+    wrong: str = '',
+) -> dict[str, Any]:  # fmt: skip
+    return {'asks': asks, 'options': options, 'origin': here(request).origin, 'label': label, 'kind': kind, 'wide': wide,
+            'auto': auto, 'wrong': wrong}  # fmt: skip
 
 
 # ---------- challenges, in the cookie of the browser ----------

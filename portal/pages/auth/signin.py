@@ -199,7 +199,7 @@ def _passkey(request: Request, side: Side) -> Markup:
     onward = _next(request)
     action = passkeys.ALONE[side] + (f'?next={quote(onward, safe="")}' if onward else '')
     again = request.url.path == passkeys.ALONE[side]  # one was refused just now
-    return passkeys.form(request, _('Sign in with a passkey'), action, passkeys.OPTIONS[side], auto=not again)
+    return passkeys.form(request, action, passkeys.OPTIONS[side], _('Sign in with a passkey'), auto=not again)
 
 
 def _accounts(request: Request, side: Side) -> tuple[Account, ...]:

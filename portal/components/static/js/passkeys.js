@@ -1,10 +1,10 @@
-// Passkeys. A form with data-passkey asks the server for options, the device for an answer, and is then sent as any form is.
+// Passkeys. A form with [data-passkey] in it asks the server for options, the device for an answer, and is then sent as any form is.
 //
 //   data-passkey="create|get"   what the device is asked for
 //   data-options="/address"     where the options come from
 //   data-origin="https://…"     where passkeys of this portal work: elsewhere the browser would refuse
 //   data-auto                   the device may also offer its passkeys in a field with autocomplete="… webauthn"
-//   data-failed, data-elsewhere words for the person; they appear in [data-passkey-words] of the form
+//   data-failed, data-elsewhere words for the person; they appear in [data-passkey-words] inside
 (() => {
   if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON || !PublicKeyCredential.prototype.toJSON) return;
   const root = document.documentElement;
@@ -13,38 +13,39 @@
   let waiting = null; // what ends the asking that waits in a field
 
   document.addEventListener("submit", (event) => {
-    const form = event.target instanceof Element ? event.target.closest("form[data-passkey]") : null;
-    if (!form || form.elements.credential.value) return;
+    const form = event.target instanceof HTMLFormElement ? event.target : null;
+    const asked = form?.querySelector("[data-passkey]");
+    if (!asked || form.elements.credential.value) return;
     event.preventDefault();
-    ask(form, event.submitter);
+    ask(form, asked.dataset, event.submitter);
   });
 
-  async function ask(form, button) {
-    if (location.origin !== form.dataset.origin) return say(form, form.dataset.elsewhere);
+  async function ask(form, asked, button) {
+    if (location.origin !== asked.origin) return say(form, asked.elsewhere);
     if (button?.getAttribute("aria-busy") === "true") return;
     say(form, "");
     button?.setAttribute("aria-busy", "true");
     waiting?.abort();
     try {
-      const options = await fetched(form);
+      const options = await fetched(form, asked);
       if (!options) return;
-      const made = form.dataset.passkey === "create"
+      const made = asked.passkey === "create"
         ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
         : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
       send(form, made);
     } catch (error) {
-      say(form, error.name === "InvalidStateError" ? form.dataset.known ?? form.dataset.failed : form.dataset.failed);
+      say(form, error.name === "InvalidStateError" ? asked.known : asked.failed);
     } finally {
       button?.removeAttribute("aria-busy");
     }
   }
 
-  async function fetched(form) {
-    const answer = await fetch(form.dataset.options, { method: "POST", headers: { accept: "application/json" } });
+  async function fetched(form, asked) {
+    const answer = await fetch(asked.options, { method: "POST", headers: { accept: "application/json" } });
     const said = await answer.json();
     if (answer.ok) return said;
     if (said.go) location.assign(said.go);
-    else say(form, said.words ?? form.dataset.failed);
+    else say(form, said.words ?? asked.failed);
     return null;
   }
 
@@ -61,11 +62,11 @@
   }
 
   // The device offers its passkeys in the field for the address, beside what the browser remembers.
-  async function offer(form) {
-    if (location.origin !== form.dataset.origin || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  async function offer(form, asked) {
+    if (location.origin !== asked.origin || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
     waiting = new AbortController();
     try {
-      const options = await fetched(form);
+      const options = await fetched(form, asked);
       if (!options) return;
       const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
       send(form, await navigator.credentials.get({ publicKey, mediation: "conditional", signal: waiting.signal }));
@@ -73,5 +74,5 @@
       // not chosen, or the button was pressed
     }
   }
-  for (const form of document.querySelectorAll("form[data-passkey][data-auto]")) offer(form);
+  for (const asked of document.querySelectorAll("[data-passkey][data-auto]")) offer(asked.closest("form"), asked.dataset);
 })();

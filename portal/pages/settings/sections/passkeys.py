@@ -12,7 +12,7 @@ from portal.components.values import Action
 from portal.domain.base import NotFound, Wrong
 from portal.domain.passkeys import NAME_MOST, LastFactor, Mine, mine, remove_passkey, rename_passkey
 from portal.i18n import _, day, when
-from portal.pages.auth.passkeys import here as party_of
+from portal.pages.auth import passkeys as door
 from portal.pages.own_passkeys import ADD, OPTIONS
 from portal.pages.screens import Here
 
@@ -20,7 +20,7 @@ from portal.pages.screens import Here
 class Passkeys:
     def __init__(self, here: Here) -> None:
         self.here, self.by = here, here.visit.by
-        self.origin = party_of(ui.context.client.request).origin
+        self.request = ui.context.client.request
 
     async def build(self) -> None:
         await self._read()
@@ -51,10 +51,7 @@ class Passkeys:
         self.island.set(self._html())
 
     def _html(self) -> Markup:
-        form = render(
-            'shared/passkey_form.html', asks='create', action=ADD, options=OPTIONS, origin=self.origin,
-            label=_('Add a passkey'), kind='' if self.keys else 'primary', wide=False, auto=False, hidden={},
-        )  # fmt: skip
+        form = door.form(self.request, ADD, OPTIONS, _('Add a passkey'), asks='create', kind='' if self.keys else 'primary', wide=False)
         return render('shared/passkeys.html', keys=[(key, _icon(key), _about(key)) for key in self.keys], form=form)
 
     async def _act(self, act: Act) -> None:
