@@ -62,6 +62,14 @@ class Arrival:
         return UUID(self.facts['tenant']['id'])
 
     @property
+    def user_id(self) -> UUID:
+        return UUID(self.facts['user_id'])
+
+    @property
+    def voice(self) -> Voice:
+        return self.staff().by.voice
+
+    @property
     def slugs(self) -> list[str]:
         return [c['slug'] for c in self.facts['companies']]
 

@@ -56,6 +56,8 @@ class Door:
     accounts_title: str = ''
     others: tuple[Markup, ...] = ()
     """Other ways in, each a form of its own."""
+    aside: tuple[str, str] | None = None
+    """What stands on the side's half instead of its own words: a title, and a sentence."""
 
 
 def door(page: PlainPage, door: Door, form: Markup, below: Markup | str = '') -> Markup:

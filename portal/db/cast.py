@@ -77,7 +77,7 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply', 'export', 'export_part', 'bulk_change',
+    'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
 )  # fmt: skip
 
@@ -239,6 +239,7 @@ def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
     scene.comment(printer, m['ugo'], 'Copying works.')
     scene.around(printer, by=m['tess'], to=m['ugo'])
     scene.unsent(printer, m['ugo'])
+    scene.setting_up(m['ugo'])
     payroll = scene.ticket(m['ada'], 'Access to the payroll folder for the tax adviser', 'open', private=True)
     scene.comment(payroll, m['ada'], 'Only for Frau Wagenknecht.')
     salary = scene.ticket(m['ugo'], 'Question about my salary statement', 'waiting_client', private=True, copy=[m['bill']])
@@ -252,11 +253,13 @@ def _tickets(scene: '_Scene', m: Mapping[str, Member]) -> dict[str, Ticket]:
     scene.comment(scanners, m['mona'], f'Access point 7. {SECRET}', internal=True)
     scene.around(scanners, by=m['mona'], to=m['bea'])
     scene.unsent(scanners, m['bea'])
+    scene.setting_up(m['bea'])
     oven = scene.ticket(m['cleo'], 'The tablet beside the oven is off', 'open', copy=[m['cleo']])
     scene.comment(oven, m['cleo'], 'It was warm there.')
     scene.comment(oven, m['stan'], f'Not covered. {SECRET}', internal=True)
     scene.around(oven, by=m['stan'], to=m['cleo'])
     scene.unsent(oven, m['cleo'])
+    scene.setting_up(m['cleo'])
     return {
         'printer': printer, 'payroll': payroll, 'salary': salary, 'calendar': calendar, 'certificate': certificate,
         'scanners': scanners, 'oven': oven,
@@ -409,6 +412,12 @@ class _Scene:
             media_type='text/plain', size=5, sha256=hashlib.sha256(b'blank').hexdigest(), stored_as=secrets.token_hex(16),
             is_internal=False, created_at=self.now,
         )  # fmt: skip
+
+    def setting_up(self, by: Member) -> None:
+        """An authenticator app that somebody has not confirmed yet: nothing is asked of them."""
+        mine = {'tenant_id': by.tenant_id, 'user_id': by.user_id, 'created_at': self.now}
+        self.add('totp', **mine, id=uuid7(), name='Phone', secret=secrets.token_bytes(60), last_step=0)
+        self.add('recovery_code', **mine, id=uuid7(), digest=secrets.token_bytes(32))
 
     def around_company(self, company: Company, *, by: Member) -> None:
         """One row of everything that hangs on a company, and an import that was tried."""

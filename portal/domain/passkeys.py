@@ -122,8 +122,12 @@ async def remove_passkey(db: AsyncSession, by: Principal, passkey_id: UUID) -> s
     try:
         async with db.begin_nested():
             name = (await _rows(db, 'select app.remove_passkey(%s)', passkey_id))[0][0]
-    except IntegrityError:  # restrict_violation, which the function raises
-        raise LastFactor(passkey=_('You need a second factor, and this is your only one. Add another one first.')) from None
+    except IntegrityError as e:  # restrict_violation, which the function raises
+        words = (
+            _('Your password is too short to be all that is asked. Choose a longer one first.')
+            if 'password' in str(e.orig) else _('You need a second factor, and this is your only one. Add another one first.')
+        )  # fmt: skip
+        raise LastFactor(passkey=words) from None
     if name is None:
         raise NotFound
     await record(db, 'passkey.removed', subject=by.user_id, name=name)

@@ -150,6 +150,7 @@ class Credential(SQLModel, table=True):
     user_id: UUID = Field(primary_key=True)
     tenant_id: UUID
     password_hash: str = Field(sa_type=Words)
+    alone: bool = True  # long enough to be all that is asked
     changed_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 

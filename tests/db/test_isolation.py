@@ -326,6 +326,7 @@ def test_models_and_tables_are_the_same(maintenance: str, tables: dict[str, set[
     from sqlmodel import SQLModel
 
     import portal.domain.canned
+    import portal.domain.factors
     import portal.domain.imports
     import portal.domain.notifications
     import portal.domain.passkeys

@@ -5,7 +5,7 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import first_start, passkeys, reset, scrape, signin, small
+from portal.pages.auth import confirm, entering, first_start, passkeys, reset, scrape, second, signin, small
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -13,10 +13,14 @@ for _side in ('client', 'staff'):
     router.add_route(signin.SIGNIN[_side], signin.take, ['POST'])
     router.add_route(passkeys.OPTIONS[_side], passkeys.options, ['POST'])
     router.add_route(passkeys.ALONE[_side], signin.take_passkey, ['POST'])
+    router.add_route(entering.SECOND[_side], second.show, ['GET'])
+    router.add_route(entering.SECOND[_side], second.take, ['POST'])
     router.add_route(signin.FORGOT[_side], reset.show_forgot, ['GET'])
     router.add_route(signin.FORGOT[_side], reset.take_forgot, ['POST'])
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
+router.add_route(confirm.CONFIRM, confirm.show, ['GET'])
+router.add_route(confirm.CONFIRM, confirm.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])

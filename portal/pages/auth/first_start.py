@@ -119,7 +119,7 @@ async def _found(request: Request, good: dict[str, str], hashed: str) -> Respons
     if not row[0]:
         return RedirectResponse(f'{SIGNIN["staff"]}?why=ready', 303)
     response = RedirectResponse(MSP, 303)
-    await sessions.begin(request, response, tenant, user)
+    await sessions.begin(request, response, tenant, user, 'password')
     return response
 
 

@@ -99,6 +99,13 @@ def device_of(request: Request) -> Device:
         return Device(secrets.token_urlsafe(12))
 
 
+def carry_device(request: Request, response: Response) -> Device:
+    """By which this browser is known again, without knowing anybody by it yet."""
+    device = device_of(request)
+    _remember(request, response, device)
+    return device
+
+
 def remember_device(request: Request, response: Response, user: UUID) -> None:
     """Only for who has proven to be that person: attempts from here are counted apart from those of strangers."""
     _remember(request, response, device_of(request).and_knows(user))

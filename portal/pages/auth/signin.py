@@ -15,7 +15,7 @@ from portal.components.render import render
 from portal.components.values import MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import passkeys, passwords, plain, sessions, throttle
+from portal.pages.auth import entering, passkeys, passwords, plain, sessions, throttle
 from portal.pages.auth.forms import USER_TYPE, Side, next_for, plain_email, side_of, typed
 from portal.settings import Settings
 
@@ -74,14 +74,13 @@ async def _let_in(request: Request, side: Side, email: str, password: str) -> Re
     except passwords.Busy:
         await attempt.was_none()
         raise
-    response = RedirectResponse(_next(request) or '/', 303)
-    if not good or user is None or not await sessions.begin(request, response, tenant, user, 'password'):
+    if not good or user is None:
         await _failed(tenant, side, email, user, attempt)
         both = _('E-mail and password do not belong together. Check both, or set a new password.')
         return _page(request, side, Shown(email, {'password': both}, both=True), 401)
     await attempt.was_good()
     await _renew(user, stored or '', password)
-    return response
+    return await entering.came(request, side, user, 'password', _next(request))
 
 
 async def take_passkey(request: Request) -> Response:
@@ -95,10 +94,7 @@ async def take_passkey(request: Request) -> Response:
     except passkeys.NotGood as e:
         await visit.database.ask('select app.failed_sign_in(:tenant, :user)', tenant=tenant, user=None)
         return _page(request, side, Shown(notice=Notice(passkeys.words_for(e), 'bad', 'triangle-alert')), 401)
-    response = RedirectResponse(_next(request) or '/', 303)
-    if not await sessions.begin(request, response, tenant, user, 'passkey'):
-        return _page(request, side, Shown(notice=Notice(passkeys.words_for(passkeys.NotGood()), 'bad', 'triangle-alert')), 401)
-    return response
+    return await entering.came(request, side, user, 'passkey', _next(request))
 
 
 async def _account(tenant: UUID, side: Side, email: str) -> tuple[UUID | None, str | None]:
@@ -157,6 +153,7 @@ def _next(request: Request) -> str | None:
 def _why(why: str) -> Notice | None:
     return {
         'over': Notice(_('Your session is over. Sign in to go on.'), 'wait', 'clock'),
+        'late': Notice(_('That took too long. Please sign in again.'), 'wait', 'clock'),
         'out': Notice(_('You are signed out.'), 'ok', 'circle-check'),
         'set': Notice(_('Your new password is set. Sign in with it.'), 'ok', 'circle-check'),
         'ready': Notice(_('The portal is set up already. Sign in to go on.')),

@@ -16,6 +16,7 @@ from portal.i18n import _n
 from portal.pages.auth.forms import Side
 
 LETTER_AT = 100  # failures in a row: the person gets a link by mail
+SECOND_LETTER_AT = 10  # of the second step, after the right password: the person is told that somebody knows it
 
 
 class TooSoon(Exception):
@@ -52,6 +53,11 @@ def account(tenant: UUID, side: Side, email: str) -> Bucket:
 
 def known_device(tenant: UUID, user: UUID, device: str) -> Bucket:
     return Bucket(f'known|{tenant}|{user}|{device}', 5, 60, forgets=True)
+
+
+def second(tenant: UUID, user: UUID, device: str) -> Bucket:
+    """Proofs of somebody who has proved already that they know the password. `device`: one that knows the person, or ''."""
+    return Bucket(f'second|{tenant}|{user}|{device}', 5, 900, forgets=True)
 
 
 def letters(tenant: UUID, side: Side, email: str) -> Bucket:

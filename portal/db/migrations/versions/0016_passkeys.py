@@ -7,7 +7,7 @@ from alembic import op
 from portal.db.migrations.words import Side, hand_over, protect, replace, script
 
 revision = '0016'
-down_revision = '0014'
+down_revision = '0015'
 branch_labels = None
 depends_on = None
 
@@ -19,17 +19,18 @@ OWN = (
 )  # fmt: skip
 DOOR = (
     'handle_of(uuid, uuid)', 'passkey_at_door(uuid, text, bytea)', 'passkeys_of(uuid, uuid)', 'use_challenge(uuid, bytea, integer)',
-    'passkey_used(uuid, uuid, bigint, boolean)', 'has_factor(uuid, uuid)', 'lacks_factor(uuid, uuid, text[])',
-    'sso_is_too_little(uuid, uuid)', 'recovery_at_door(uuid, uuid)', 'refuse_recovery(uuid, uuid)',
+    'passkey_used(uuid, uuid, bigint, boolean)', 'lacks_factor(uuid, uuid, text[])',
+    'sso_is_too_little(uuid, uuid)', 'set_up_passkey(uuid, uuid, text[], uuid, jsonb)',
+    'set_up_totp(uuid, uuid, text[], uuid, uuid, text, bytea, bigint)', 'recovery_at_door(uuid, uuid)', 'refuse_recovery(uuid, uuid)',
 )  # fmt: skip
 STAFF = (*OWN, 'factor_states()', 'hurry_recovery(uuid)')
 WORKER = (
-    'ask_for_reminders()', 'factor_reminders()', 'factor_due(uuid, uuid)', 'has_factor(uuid, uuid)', 'send_recoveries()',
+    'ask_for_reminders()', 'factor_reminders()', 'factor_due(uuid, uuid)', 'send_recoveries()',
     'recovery_of(uuid, uuid)', 'tidy_challenges()',
 )  # fmt: skip
 INTERNAL = (
     'access_letter(uuid, uuid, text, uuid)', 'insert_passkey(uuid, uuid, jsonb)', 'factor_rules_for(uuid, uuid)',
-    'send_recovery(uuid)', 'finish_recovery(uuid, uuid, uuid, uuid)',
+    'send_recovery(uuid)', 'finish_recovery(uuid, uuid, uuid, uuid)', 'may_set_up(uuid, uuid, text[], uuid, uuid)',
 )  # fmt: skip
 REACHED = {
     'passkey': 'select, insert, update, delete', 'passkey_owner': 'select, insert, update',
@@ -50,6 +51,7 @@ def upgrade() -> None:
         Side('staff', 'update', decides, command='update', name='staff_changes'),
         Side('staff', 'delete', decides, command='delete', name='staff_removes'),
     )
+    op.execute('grant execute on function app.has_factor(uuid, uuid) to portal_worker')
     op.execute('grant update (recovery_hours) on tenant to portal_staff')
     for part in ('policy', 'passkeys', 'recovery'):
         script((SQL / f'0016_{part}.sql').read_text())
@@ -63,13 +65,4 @@ def upgrade() -> None:
         for signature in signatures:
             op.execute(f'grant execute on function app.{signature} to portal_{side}')
     hand_over()
-    replace("""
-        create or replace function app.live_session(p_token bytea)
-        returns table (tenant_id uuid, user_id uuid, user_type text, staff_role text, staff_role_id uuid)
-        language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-          select s.tenant_id, s.user_id, u.user_type, u.staff_role, u.staff_role_id
-          from session s join users u on u.id = s.user_id join tenant t on t.id = s.tenant_id
-          where s.token_hash = p_token and s.revoked_at is null and u.disabled_at is null and s.expires_at > now()
-            and s.last_seen_at > now() - make_interval(mins => t.idle_minutes)
-            and not app.lacks_factor(s.tenant_id, s.user_id, s.proofs) $$;
-    """)
+    replace((SQL / '0016_replaced.sql').read_text())

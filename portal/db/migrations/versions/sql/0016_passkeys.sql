@@ -52,37 +52,40 @@ end $$;
 -- False: this key is known already, or there are as many as one may have.
 create function app.add_passkey(p_key jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-begin
-  if not app.fresh() then raise exception 'no fresh proof' using errcode = '42501'; end if;
-  return app.insert_passkey(app.tenant(), app.oneself(), p_key);
-end $$;
+begin return app.insert_passkey(app.tenant(), app.own_change(true), p_key); end $$;
 
 create function app.rename_passkey(p_id uuid, p_name text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare me uuid := app.own_change(false);
 begin
-  update passkey set name = left(p_name, 60) where tenant_id = app.tenant() and user_id = app.oneself() and id = p_id;
+  update passkey set name = left(p_name, 60) where tenant_id = app.tenant() and user_id = me and id = p_id;
   return found;
 end $$;
 
--- Its name; null: it is not there. Raises 23001 where it is all they have, and they need one.
+-- Its name; null: it is not there. Raises 23001 where somebody may not be without it: `needed`, or `password`, which is too short alone.
 create function app.remove_passkey(p_id uuid) returns text
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-declare gone text;
+declare me uuid := app.own_change(true); gone text;
 begin
-  if not app.fresh() then raise exception 'no fresh proof' using errcode = '42501'; end if;
-  perform from users where tenant_id = app.tenant() and id = app.oneself() for update;
-  delete from passkey where tenant_id = app.tenant() and user_id = app.oneself() and id = p_id returning name into gone;
+  delete from passkey where tenant_id = app.tenant() and user_id = me and id = p_id returning name into gone;
   if gone is null then return null; end if;
-  if app.lacks_factor(app.tenant(), app.oneself(), '{}') then raise exception 'needed' using errcode = '23001'; end if;
-  perform app.access_letter(app.tenant(), app.oneself(), 'passkey_removed', null);
+  if not app.has_factor(app.tenant(), me) then
+    if app.must_keep_factor(app.tenant(), me) then raise exception 'needed' using errcode = '23001'; end if;
+    if exists (select from credential where tenant_id = app.tenant() and user_id = me and not alone) then
+      raise exception 'password' using errcode = '23001';
+    end if;
+    delete from recovery_code where tenant_id = app.tenant() and user_id = me;
+  end if;
+  perform app.access_letter(app.tenant(), me, 'passkey_removed', null);
   return gone;
 end $$;
 
 create function app.decline_passkey() returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare me uuid := app.own_change(false);
 begin
-  perform app.handle_of(app.tenant(), app.oneself());
-  update passkey_owner set declined_at = now() where tenant_id = app.tenant() and user_id = app.oneself();
+  perform app.handle_of(app.tenant(), me);
+  update passkey_owner set declined_at = now() where tenant_id = app.tenant() and user_id = me;
 end $$;
 
 -- ---------- the door ----------

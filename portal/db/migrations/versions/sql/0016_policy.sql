@@ -1,7 +1,3 @@
-create function app.has_factor(p_tenant uuid, p_user uuid) returns boolean
-language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select exists (select from passkey where tenant_id = p_tenant and user_id = p_user) $$;
-
 -- Every rule that somebody stands under, and from when it binds them: from its day, or so many days after they came.
 create function app.factor_rules_for(p_tenant uuid, p_user uuid) returns table (due_at timestamptz, sso_counts boolean)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$

@@ -147,8 +147,46 @@ begin
   returning company_id, started_by_id into r;
   if not found then return false; end if;
   delete from passkey where tenant_id = p_tenant and user_id = p_user and id <> p_keep;
+  delete from totp where tenant_id = p_tenant and user_id = p_user and id <> p_keep;
+  delete from recovery_code where tenant_id = p_tenant and user_id = p_user;
   update session set revoked_at = now() where tenant_id = p_tenant and user_id = p_user and revoked_at is null;
   perform app.write_audit(p_tenant, r.company_id, p_user, 'recovery.finished', p_user, '{}');
   perform app.access_letter(p_tenant, p_user, 'recovery_finished', r.started_by_id);
+  return true;
+end $$;
+
+-- Whether a factor may be set up at the door, where there is no session: by who needs one and has none, or with the link of a
+-- recovery, which ends all others. Asked after the new one (`p_new`) was written, in the same transaction.
+create function app.may_set_up(p_tenant uuid, p_user uuid, p_proofs text[], p_recovery uuid, p_new uuid) returns boolean
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  if p_recovery is not null then return app.finish_recovery(p_tenant, p_user, p_recovery, p_new); end if;
+  return app.must_keep_factor(p_tenant, p_user)
+    and not exists (select from totp where tenant_id = p_tenant and user_id = p_user and confirmed_at is not null and id <> p_new)
+    and not exists (select from passkey where tenant_id = p_tenant and user_id = p_user and id <> p_new);
+end $$;
+
+create function app.set_up_passkey(p_tenant uuid, p_user uuid, p_proofs text[], p_recovery uuid, p_key jsonb) returns boolean
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  if not app.insert_passkey(p_tenant, p_user, p_key) then return false; end if;
+  if not app.may_set_up(p_tenant, p_user, p_proofs, p_recovery, (p_key ->> 'id')::uuid) then
+    raise exception 'not now' using errcode = '23001';
+  end if;
+  perform app.write_audit(p_tenant, null, p_user, 'passkey.added', p_user, jsonb_build_object('name', p_key ->> 'name'));
+  return true;
+end $$;
+
+create function app.set_up_totp(p_tenant uuid, p_user uuid, p_proofs text[], p_recovery uuid, p_id uuid, p_name text, p_secret bytea,
+                                p_step bigint) returns boolean
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  perform from users where tenant_id = p_tenant and id = p_user and disabled_at is null for update;
+  if not found then return false; end if;
+  insert into totp (id, tenant_id, user_id, name, secret, last_step, confirmed_at)
+  values (p_id, p_tenant, p_user, p_name, p_secret, p_step, now()) on conflict (id) do nothing;
+  if not found then return false; end if;
+  if not app.may_set_up(p_tenant, p_user, p_proofs, p_recovery, p_id) then raise exception 'not now' using errcode = '23001'; end if;
+  perform app.write_audit(p_tenant, null, p_user, 'totp.added', p_user, jsonb_build_object('name', p_name));
   return true;
 end $$;
