@@ -154,6 +154,7 @@ def _why(why: str) -> Notice | None:
     return {
         'over': Notice(_('Your session is over. Sign in to go on.'), 'wait', 'clock'),
         'late': Notice(_('That took too long. Please sign in again.'), 'wait', 'clock'),
+        'recovery': Notice(_('Sign in with your password; then you set up a new second factor.'), 'wait', 'life-buoy'),
         'out': Notice(_('You are signed out.'), 'ok', 'circle-check'),
         'set': Notice(_('Your new password is set. Sign in with it.'), 'ok', 'circle-check'),
         'ready': Notice(_('The portal is set up already. Sign in to go on.')),

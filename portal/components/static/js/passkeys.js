@@ -1,4 +1,4 @@
-// Passkeys. A form with [data-passkey] in it asks the server for options, the device for an answer, and is then sent as any form is.
+// Passkeys. The button in [data-passkey] asks the server for options, the device for an answer, and then its form is sent.
 //
 //   data-passkey="create|get"   what the device is asked for
 //   data-options="/address"     where the options come from
@@ -12,19 +12,16 @@
   PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().then((has) => has && (root.dataset.passkeys = "platform")).catch(() => {});
   let waiting = null; // what ends the asking that waits in a field
 
-  document.addEventListener("submit", (event) => {
-    const form = event.target instanceof HTMLFormElement ? event.target : null;
-    const asked = form?.querySelector("[data-passkey]");
-    if (!asked || form.elements.credential.value) return;
-    event.preventDefault();
-    ask(form, asked.dataset, event.submitter);
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("[data-passkey] button") : null;
+    if (button?.form) ask(button.form, button.closest("[data-passkey]").dataset, button);
   });
 
   async function ask(form, asked, button) {
     if (location.origin !== asked.origin) return say(form, asked.elsewhere);
-    if (button?.getAttribute("aria-busy") === "true") return;
+    if (button.getAttribute("aria-busy") === "true") return;
     say(form, "");
-    button?.setAttribute("aria-busy", "true");
+    button.setAttribute("aria-busy", "true");
     waiting?.abort();
     try {
       const options = await fetched(form, asked);
@@ -36,7 +33,7 @@
     } catch (error) {
       say(form, error.name === "InvalidStateError" ? asked.known : asked.failed);
     } finally {
-      button?.removeAttribute("aria-busy");
+      button.removeAttribute("aria-busy");
     }
   }
 

@@ -51,7 +51,6 @@ def upgrade() -> None:
         Side('staff', 'update', decides, command='update', name='staff_changes'),
         Side('staff', 'delete', decides, command='delete', name='staff_removes'),
     )
-    op.execute('grant execute on function app.has_factor(uuid, uuid) to portal_worker')
     op.execute('grant update (recovery_hours) on tenant to portal_staff')
     for part in ('policy', 'passkeys', 'recovery'):
         script((SQL / f'0016_{part}.sql').read_text())

@@ -187,6 +187,6 @@ begin
   values (p_id, p_tenant, p_user, p_name, p_secret, p_step, now()) on conflict (id) do nothing;
   if not found then return false; end if;
   if not app.may_set_up(p_tenant, p_user, p_proofs, p_recovery, p_id) then raise exception 'not now' using errcode = '23001'; end if;
-  perform app.write_audit(p_tenant, null, p_user, 'totp.added', p_user, jsonb_build_object('name', p_name));
+  perform app.write_audit(p_tenant, null, p_user, 'factor.added', p_user, jsonb_build_object('kind', 'totp', 'name', p_name));
   return true;
 end $$;

@@ -4,6 +4,8 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
   select exists (select from totp where tenant_id = p_tenant and user_id = p_user and confirmed_at is not null)
     or exists (select from passkey where tenant_id = p_tenant and user_id = p_user) $$;
 
+grant execute on function app.has_factor(uuid, uuid) to portal_worker;
+
 -- Whether this person may not be without a second factor.
 create or replace function app.must_keep_factor(p_tenant uuid, p_user uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
