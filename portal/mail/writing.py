@@ -14,6 +14,10 @@ from portal.domain.tickets.words import status_words
 from portal.i18n import _, _m
 from portal.mail import access
 
+#: What has changed in how the person signs in.
+OF_ACCOUNT = (
+    'factor_added', 'factor_removed', 'recovery_codes_made', 'recovery_code_used', 'password_changed', 'proof_refused',
+)  # fmt: skip
 TEMPLATES = Path(__file__).parent / 'templates'
 
 
@@ -75,6 +79,18 @@ def subject(facts: Facts) -> str:
             return _('Set a new password for the portal of {msp}', msp=facts.tenant.name)
         case 'many_failures':
             return _('Somebody tries to sign in as you')
+        case 'factor_added':
+            return _('A second factor was added to your account')
+        case 'factor_removed':
+            return _('A second factor was removed from your account')
+        case 'recovery_codes_made':
+            return _('New recovery codes for your account')
+        case 'recovery_code_used':
+            return _('Somebody came in with one of your recovery codes')
+        case 'password_changed':
+            return _('Your password was changed')
+        case 'proof_refused':
+            return _('Somebody tries to pass for you')
         case 'email_changed' | 'email_was':
             return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
         case kind if kind in access.KINDS:
@@ -143,6 +159,17 @@ def paragraphs(facts: Facts) -> list[str]:
                 _('somebody has tried many times to sign in with your address and a wrong password. They did not come in.'),
                 _('If that was you, set a new password here. The link works for 30 minutes.'),
             ]
+        case 'factor_added' | 'factor_removed' | 'recovery_codes_made' | 'recovery_code_used' | 'password_changed':
+            return [_('Hello {name},', name=facts.to.name), _about_account(facts), _not_you(facts)]
+        case 'proof_refused':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _(
+                    'somebody knows your password, or sits at a device where you are signed in, and has failed ten times to prove that '
+                    'they are you. They did not get further.'
+                ),
+                _('If that was not you, change your password now, and end your other sessions: in the settings, under security.'),
+            ]
         case 'email_changed':
             return [
                 _('Hello {name},', name=facts.to.name),
@@ -166,6 +193,25 @@ def paragraphs(facts: Facts) -> list[str]:
             return []
 
 
+def _about_account(facts: Facts) -> str:
+    msp = facts.tenant.name
+    return {
+        'factor_added': _('an authenticator app was added to your account in the portal of {msp}. From now on its code is asked for '
+                          'when you sign in.', msp=msp),
+        'factor_removed': _('an authenticator app was removed from your account in the portal of {msp}. Its codes do not count any '
+                            'more.', msp=msp),
+        'recovery_codes_made': _('new recovery codes were made for your account in the portal of {msp}. The old ones do not work any '
+                                 'more.', msp=msp),
+        'recovery_code_used': _('one of your recovery codes was used in the portal of {msp}, after your password.', msp=msp),
+        'password_changed': _('your password in the portal of {msp} was changed. Wherever else you were signed in, you were signed '
+                              'out.', msp=msp),
+    }[facts.kind]  # fmt: skip
+
+
+def _not_you(facts: Facts) -> str:
+    return _('If that was you, all is well. If not, set a new password at once, and tell {msp}.', msp=facts.tenant.name)
+
+
 def _root(facts: Facts) -> str:
     if facts.to.user_type == 'internal':
         return f'{facts.origin}/msp'
@@ -177,6 +223,8 @@ def _href(facts: Facts) -> str:
         return facts.link
     if facts.kind in access.KINDS:
         return _root(facts) + access.path(facts)
+    if facts.kind in OF_ACCOUNT:
+        return f'{_root(facts)}/settings/security'
     return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
 
 
@@ -185,4 +233,6 @@ def _button(facts: Facts) -> str:
         return access.button(facts)
     if facts.ticket:
         return _('Read and reply')
+    if facts.kind in OF_ACCOUNT:
+        return _('Look at it in the settings')
     return _('Set a password') if facts.link else _('Go to the portal')

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from nicegui import background_tasks, ui
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from starlette.requests import Request
 
 from portal import i18n, metrics
 from portal.components.frame import Primary
@@ -72,6 +73,13 @@ class Here:
     @property
     def root(self) -> str:
         return self.visit.root
+
+    @property
+    def request(self) -> Request:
+        """By which the page was loaded."""
+        request = self.stage.client.request
+        assert request
+        return request
 
     def url(self, path: str = '', **query: str | None) -> str:
         """An address of this side."""

@@ -13,6 +13,7 @@ from portal.components.values import MenuItem
 from portal.domain.base import uuid7
 from portal.i18n import _
 from portal.pages.auth import passwords, plain, sessions, throttle
+from portal.pages.auth.methods import SECOND
 from portal.pages.auth.methods.kinds import Method, Person
 
 
@@ -35,9 +36,9 @@ async def attempt(request: Request, person: Person, method: Method, fields: Mapp
     if good:
         await counted.was_good()
         return ''
-    letter = uuid7() if await counted.failures() == throttle.SECOND_LETTER_AT else None
+    letter = uuid7() if await counted.failures() == throttle.PROOF_LETTER_AT else None
     await visit.database.ask(
-        'select app.second_refused(:tenant, :user, :method, :letter)',
+        'select app.proof_refused(:tenant, :user, :method, :letter)',
         tenant=person.tenant, user=person.user, method=method.key, letter=letter,
     )  # fmt: skip
     return method.wrong()
@@ -56,7 +57,7 @@ async def page(
     """`door.action` is the address of the page, to which the method and `next` are added."""
     method = chosen(request, methods)
     others = [(other, _to(door.action, other, next)) for other in methods if other is not method]
-    form = render('auth/asking.html', form=await method.form(request, person, wrong), others=others)
+    form = render('auth/asking.html', form=await method.form(request, person, wrong), others=others, lost=method in SECOND)
     door = Door(door.title, _to(door.action, method, next), door.lead, aside=aside(request))
     return plain.door(request, person.side, door, form, status, here=door.action, links=links)
 
@@ -79,6 +80,6 @@ def _to(address: str, method: Method, next: str) -> str:
 
 def aside(request: Request) -> tuple[str, str]:
     return (
-        _('Nobody from {msp} ever asks for this code.', msp=request.state.tenant.short_name),
+        _('Nobody from {msp} ever asks you for this.', msp=request.state.tenant.short_name),
         _('Not by phone, not by mail, not in a chat. If someone does, hang up and call us.'),
     )

@@ -52,14 +52,14 @@ async def take(request: Request) -> Response:
         return await asking.page(
             request, person, methods, _door(person), wrong=wrong, status=422, next=onward, links=links
         )  # fmt: skip
-    if not await proved(arrival, method.proof):
+    if not await proved(arrival.token, method.proof):
         return _signed_out(request)
     return RedirectResponse(onward, 303)
 
 
-async def proved(arrival: Arrival, proof: str) -> bool:
+async def proved(token: bytes, proof: str) -> bool:
     """The session knows it for the next minutes. False: it is over."""
-    return (await visit.database.ask('select app.prove(:token, :proof)', token=arrival.token, proof=proof))[0]
+    return (await visit.database.ask('select app.prove(:token, :proof)', token=token, proof=proof))[0]
 
 
 def _person(arrival: Arrival) -> Person:

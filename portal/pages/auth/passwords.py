@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from portal.i18n import _
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)  # OWASP's first choice of Argon2id
-LEAST, MOST = 15, 256  # characters; 15 because no second factor exists yet (ASVS 6.2.1, NIST SP 800-63B-4)
+LEAST, LEAST_WITH_FACTOR, MOST = 15, 8, 256  # characters; alone, and where a second factor is asked for (NIST SP 800-63B-4)
 GUESSES = 1e8  # a new password must need as many; zxcvbn calls what is below "somewhat guessable"
 ZXCVBN_READS = 72  # characters; it raises ValueError for more
 Args = ParamSpec('Args')
@@ -90,16 +90,16 @@ class Verdict:
     strength: str = ''
 
 
-async def verdict(password: str, *, email: str, name: str, also: Sequence[str] = ()) -> Verdict:
+async def verdict(password: str, *, email: str, name: str, also: Sequence[str] = (), least: int = LEAST) -> Verdict:
     """On a new password of this person. `also`: more words that whoever guesses would try first, such as the MSP's name."""
-    return await line.run(_verdict, normal(password), email, name, tuple(also))
+    return await line.run(_verdict, normal(password), email, name, tuple(also), least)
 
 
-def _verdict(password: str, email: str, name: str, also: tuple[str, ...]) -> Verdict:
+def _verdict(password: str, email: str, name: str, also: tuple[str, ...], least: int) -> Verdict:
     if not password:
         return Verdict(_('Please choose a password.'))
-    if len(password) < LEAST:
-        return Verdict(_('At least {least} characters, please; this has {n}.', least=LEAST, n=len(password)))
+    if len(password) < least:
+        return Verdict(_('At least {least} characters, please; this has {n}.', least=least, n=len(password)))
     if len(password) > MOST:
         return Verdict(_('At most {n} characters, please.', n=MOST))
     if _names(password, email, name):

@@ -16,7 +16,7 @@ from portal.i18n import _n
 from portal.pages.auth.forms import Side
 
 LETTER_AT = 100  # failures in a row: the person gets a link by mail
-SECOND_LETTER_AT = 10  # of the second step, after the right password: the person is told that somebody knows it
+PROOF_LETTER_AT = 10  # proofs asked of somebody who has given one already: the person is told
 
 
 class TooSoon(Exception):

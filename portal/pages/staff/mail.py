@@ -45,6 +45,12 @@ def kind_words(kind: str) -> str:
         'recovery_ready': _('Link to set up a new factor'),
         'recovery_finished': _('A lost factor was replaced'),
         'recovery_refused': _('Help with a lost factor was stopped'),
+        'factor_added': _('A second factor was added'),
+        'factor_removed': _('A second factor was removed'),
+        'recovery_codes_made': _('New recovery codes'),
+        'recovery_code_used': _('A recovery code was used'),
+        'password_changed': _('Their password was changed'),
+        'proof_refused': _('A warning: somebody tries to pass for them'),
         'email_changed': _('Their address has changed'),
         'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)

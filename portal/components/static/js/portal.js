@@ -8,6 +8,8 @@
   const clicks = {
     "[data-show]": showPassword,
     "[data-copy]": copy,
+    "[data-save]": save,
+    "[data-print]": () => print(),
     "[data-step]": step,
     "[data-dialog]": (button) => document.getElementById(button.dataset.dialog)?.showModal?.(),
     "[data-close]": (button) => button.closest("dialog")?.close(),
@@ -43,6 +45,14 @@
     const words = button.innerHTML;
     button.textContent = button.dataset.copied;
     setTimeout(() => (button.innerHTML = words), 2000);
+  }
+
+  function save(button) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([button.dataset.save], { type: "text/plain" }));
+    link.download = button.dataset.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   function step(button) {

@@ -18,7 +18,7 @@ OWN = (
 )  # fmt: skip
 DOOR = (
     'has_factor(uuid, uuid)', 'totp_of(uuid, uuid)', 'use_totp(uuid, uuid, uuid, bigint)', 'recovery_codes_left(uuid, uuid)',
-    'use_recovery_code(uuid, uuid, bytea, uuid)', 'second_refused(uuid, uuid, text, uuid)', 'prove(bytea, text)',
+    'use_recovery_code(uuid, uuid, bytea, uuid)', 'proof_refused(uuid, uuid, text, uuid)', 'prove(bytea, text)',
 )  # fmt: skip
 INTERNAL = ('own_change(boolean)', 'must_keep_factor(uuid, uuid)', 'write_letter(uuid, uuid, uuid, text)')
 

@@ -162,12 +162,12 @@ begin
   return others;
 end $$;
 
--- The password was right, the second factor was not. `p_letter`: the person is told that somebody knows their password.
-create function app.second_refused(p_tenant uuid, p_user uuid, p_method text, p_letter uuid) returns void
+-- Somebody who is known by something already could not prove it by this. `p_letter`: the person is told.
+create function app.proof_refused(p_tenant uuid, p_user uuid, p_method text, p_letter uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
-  perform app.write_audit(p_tenant, null, p_user, 'second.refused', p_user, jsonb_build_object('method', p_method));
-  if p_letter is not null then perform app.write_letter(p_tenant, p_user, p_letter, 'second_refused'); end if;
+  perform app.write_audit(p_tenant, null, p_user, 'proof.refused', p_user, jsonb_build_object('method', p_method));
+  if p_letter is not null then perform app.write_letter(p_tenant, p_user, p_letter, 'proof_refused'); end if;
 end $$;
 
 -- The person of this session has proved anew who they are.
