@@ -7,9 +7,10 @@ from portal.components.island import Act, Island
 from portal.components.render import render
 from portal.db.engine import SignedOut
 from portal.domain.passkeys import decline_passkey
-from portal.domain.policy import MyAccess
+from portal.domain.policy import MyAccess, my_access
 from portal.guard import leave, over
 from portal.i18n import _, _m, _mn, day
+from portal.live import Subscription, moment
 from portal.logs import reference
 from portal.pages.auth import passkeys as door
 from portal.pages.own_passkeys import ADD, OPTIONS
@@ -19,7 +20,22 @@ from portal.visit import Visit
 class Banners:
     def __init__(self, visit: Visit, access: MyAccess) -> None:
         self.visit, self.access = visit, access
+        since = moment()
         self.island = Island(self._html(), self._act, classes='through')
+        subscription = Subscription(self.island, self._again, f'factors:{visit.by.user_id}', since=since)
+        self.island.client.on_delete(subscription.close)
+
+    async def _again(self) -> None:
+        """A factor was added, or removed."""
+        try:
+            async with self.visit.work() as db:
+                self.access = await my_access(db)
+        except SignedOut:
+            return  # the page hears of it by itself
+        except Exception as e:
+            reference(e, 'banners')
+            return
+        self.island.set(self._html())
 
     def _html(self) -> Markup:
         days, due = self.access.days_left, self.access.due_at
