@@ -31,6 +31,7 @@ ASK = 'ask-recovery'
 class Recovering:
     def __init__(self, here: Here, again: Callable[[], Awaitable[None]]) -> None:
         self.here, self.by, self.again = here, here.visit.by, again
+        here.until_closed(self)
         self.helped: dict[UUID, UnderWay] = {}
         self.names: dict[UUID, str] = {}
         self.able: set[UUID] = set()
@@ -72,6 +73,10 @@ class Recovering:
             by=self.names.get(helped.started_by_id, '') if helped.started_by_id else '', began=when(helped.started_at),
             ready=_moment(helped), able=person in self.able, staff=self.by.is_staff,
         )  # fmt: skip
+
+    def close(self) -> None:
+        """The screen ends: it names this, and is named no more."""
+        self.again = _nothing
 
     # ---------- what is done ----------
 
@@ -145,6 +150,10 @@ class Recovering:
             return
         await self.again()
         self.here.say(done)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _person(act: Act) -> UUID:
