@@ -85,7 +85,7 @@ def answered(settings: Settings, cookie: str, credential: dict[str, Any], tenant
     """Which of the browser's challenges this is an answer to; raises NotGood."""
     try:
         claimed = base64url_to_bytes(json.loads(base64url_to_bytes(credential['response']['clientDataJSON']))['challenge'])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise NotGood from None
     for said in cookie[:4000].split('~'):
         try:
@@ -101,7 +101,7 @@ def read_credential(text: str) -> dict[str, Any]:
     """What the browser made, as JSON; raises NotGood."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotGood from None
     if not isinstance(found, dict) or not isinstance(found.get('response'), dict):
         raise NotGood

@@ -102,6 +102,8 @@ def _refuse(why: str) -> None:
             raise Wrong(reason=_('Nobody helps themselves here. Use a recovery code, or ask somebody else.'))
         case 'open':
             raise Wrong(reason=_('They are being helped already.'))
+        case 'often':
+            raise Wrong(reason=_('They were written to three times today. Try again tomorrow, or speak to them.'))
         case _:
             raise Wrong(reason=_('They may do more than you: somebody with their rights has to help them.'))
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.db.cast import Cast, Member
 from portal.db.engine import Database
-from portal.domain import recovery
+from portal.domain import clients, recovery
 from portal.domain.access import NotAllowed, ProofNeeded
 from portal.domain.base import NotFound, Wrong
 from portal.visit import Visit
@@ -154,3 +154,21 @@ async def test_stopped_by_the_person_it_is_over(visit_as: VisitAs, cast: Cast, m
     state = await ask(portal, 'select state from app.recovery_at_door(:tenant, :id)', tenant=cast.northwind.id, id=id)
     assert state[0] == 'stopped'
     assert await ask(portal, 'select state from app.recovery_at_door(:tenant, :id)', tenant=cast.southgate.id, id=id) is None
+
+
+async def test_nobody_s_mailbox_is_flooded(visit_as: VisitAs, cast: Cast) -> None:
+    mona = await visit_as(cast.mona)
+    for _n in range(3):
+        await start(visit_as, cast.mona, cast.ugo.user_id)
+        async with mona.work() as db:
+            await recovery.stop_recovery(db, mona.by, cast.ugo.user_id)
+    with pytest.raises(Wrong, match='reason'):
+        await start(visit_as, cast.mona, cast.ugo.user_id)
+
+
+async def test_a_new_address_ends_it(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    await start(visit_as, cast.mona, cast.ugo.user_id)
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        await clients.change_email(db, mona.by, cast.ugo.user_id, 'thief@acme.example')
+    assert row(maintenance, cast.ugo) is None

@@ -31,10 +31,11 @@ async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Pr
     tenant = request.state.tenant.id
     proofs = proof if isinstance(proof, tuple) else (proof,)
     onward = next_for(side, next)
-    if await recovering.helps(request, user) or await lacks(tenant, user, proofs):
-        return await _to(SET_UP[side], request, side, user, proofs, onward)
     if await asks_more(tenant, user, proofs):
-        return await _to(SECOND[side], request, side, user, proofs, onward)
+        step = SET_UP if await recovering.helps(request, user) else SECOND
+        return await _to(step[side], request, side, user, proofs, onward)
+    if await lacks(tenant, user, proofs):
+        return await _to(SET_UP[side], request, side, user, proofs, onward)
     if 'recovery' in proofs:
         onward = f'{ROOT[side]}{SECURITY}?recovery=used'  # where the lost factor is replaced
     response = RedirectResponse(onward or '/', 303)

@@ -36,6 +36,9 @@ begin
   perform from users where tenant_id = t and id = p_user for update;
   update recovery set stopped_at = now() where tenant_id = t and user_id = p_user and stopped_at is null and used_at is null and expires_at < now();
   if exists (select from recovery where tenant_id = t and user_id = p_user and stopped_at is null and used_at is null) then return 'open'; end if;
+  if (select count(*) from recovery where tenant_id = t and user_id = p_user and started_at > now() - interval '1 day') >= 3 then
+    return 'often';
+  end if;
   p_spoken := p_spoken and session_user = 'portal_staff';
   select recovery_hours into hours from tenant where id = t;
   -- a client admin does not learn whether their person belongs to another company as well: then the staff look at it
@@ -190,3 +193,13 @@ begin
   perform app.write_audit(p_tenant, null, p_user, 'factor.added', p_user, jsonb_build_object('kind', 'totp', 'name', p_name));
   return true;
 end $$;
+
+-- Whose address changes is not helped by letters that went to the one before, or go to the new one.
+create function app.end_recovery() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  update recovery set stopped_at = now() where tenant_id = new.tenant_id and user_id = new.id and stopped_at is null and used_at is null;
+  return null;
+end $$;
+create trigger end_recovery after update of email on users for each row
+  when (old.email is distinct from new.email) execute function app.end_recovery();
