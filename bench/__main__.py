@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 
-from bench import browser, crowd, data, database, pages, start, writing
+from bench import browser, crowd, data, database, pages, signin, start, writing
 from bench.measure import Line, table
 from bench.serve import serving
 from portal.db import server
 from tests.browser.conftest import free_port
 
-PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'start')
+PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'signin', 'start')
 
 
 def main() -> None:
@@ -45,14 +45,16 @@ async def _measure(running: server.Cluster, parts: set[str], times: int, minutes
         found += await database.lines(running, people, times)
     if 'writing' in parts:
         found += await writing.lines(running, people, times)
-    if parts & {'pages', 'browser', 'crowd'}:
+    if parts & {'pages', 'browser', 'crowd', 'signin'}:
         number = await database.a_number(running, people)
         everybody, workers = await asyncio.to_thread(data.crowd, running), await asyncio.to_thread(data.workers, running)
+        emails = await asyncio.to_thread(data.with_password, running, 500)
         with serving(free_port()) as served:
             todo: dict[str, Callable[[], Awaitable[list[Line]]]] = {
                 'pages': lambda: pages.lines(served, people, times, number),
                 'browser': lambda: browser.lines(served, people, times),
                 'crowd': lambda: crowd.lines(served, people, everybody, workers, running.admin() or '', times, minutes),
+                'signin': lambda: signin.lines(served, workers, emails, min(minutes / 5, 1), 40 if times < 40 else 500),
             }
             for name, measure in todo.items():
                 if name in parts:

@@ -16,6 +16,7 @@ from portal.settings import Settings
 HERE = Path(__file__).parent
 FOLDER, SQL = HERE / '.data', HERE / 'data.sql'
 SECRET = 'a-secret-for-measuring-that-is-long-enough'
+PASSWORD = 'moss-lantern-quarry-eleven'  # of those who sign in
 #: The tenant with a tenth of all tickets; in it the companies that are measured.
 TENANT, BIG, SMALL = 'Bench MSP 1', 'company-1', 'company-2'
 COMMON, RARE = 'printer', 'zebra'  # in 1 of 12 subjects; in 1 of 10,000
@@ -76,6 +77,26 @@ def crowd(running: server.Cluster) -> list[Someone]:
 def workers(running: server.Cluster) -> list[Someone]:
     """Nine of the staff, and somebody of each of 191 companies, signed in."""
     return _signed_in(running, WORKERS)
+
+
+def with_password(running: server.Cluster, most: int) -> list[str]:
+    """Addresses of so many clients of the big tenant, who can sign in with PASSWORD."""
+    from portal.pages.auth.passwords import HASHER
+
+    with psycopg.connect(running.admin() or '', autocommit=True) as db:
+        found = db.execute(
+            """select u.id, u.tenant_id, u.email from users u join tenant t on t.id = u.tenant_id
+               where t.name = %s and u.user_type = 'client' order by u.email limit %s""",
+            (TENANT, most),
+        ).fetchall()
+        hashed = HASHER.hash(PASSWORD)
+        db.cursor().executemany(
+            """insert into credential (user_id, tenant_id, password_hash) values (%s, %s, %s)
+               on conflict (user_id) do update set password_hash = excluded.password_hash""",
+            [(user, tenant, hashed) for user, tenant, _email in found],
+        )
+        db.execute('delete from attempt')
+    return [email for _user, _tenant, email in found]
 
 
 def _signed_in(running: server.Cluster, people: Sequence[tuple[str, str | None]]) -> list[Someone]:

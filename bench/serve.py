@@ -76,7 +76,7 @@ def main() -> None:
         """What NiceGUI itself costs."""
 
     built = app.build(cluster, settings, stop_cluster=False)
-    uvicorn.run(_Extra(built), port=int(port), log_level='warning', access_log=False)
+    uvicorn.run(_Extra(built), port=int(port), log_level='warning', access_log=False, proxy_headers=False)
 
 
 class _Extra:

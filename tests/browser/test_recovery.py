@@ -193,6 +193,8 @@ async def test_a_stranger_locks_nobody_out(page_as: PageAs, cast: Cast, maintena
 
 def recovery_of(maintenance: str, who: Member) -> Any:
     with psycopg.connect(maintenance) as c:
-        row = c.execute('select id from recovery where user_id = %s and stopped_at is null and used_at is null', (who.user_id,)).fetchone()
+        row = c.execute(
+            'select id from recovery where user_id = %s and stopped_at is null and used_at is null', (who.user_id,)
+        ).fetchone()
     assert row
     return row[0]

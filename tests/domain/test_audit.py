@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pyotp
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +22,7 @@ from portal.domain import (
     categories,
     clients,
     companies,
+    factors,
     operations,
     passkeys,
     people,
@@ -38,6 +40,7 @@ from portal.domain.tickets import Status, Where, bulk, exporting, files
 from portal.domain.tickets.drafts import NEW_TICKET, reply_to
 from portal.passkeys import Made
 from portal.visit import Visit
+from tests import conftest
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
 NEW = 'new'
@@ -161,6 +164,15 @@ async def removes_a_file(db: AsyncSession, by: Principal, c: Cast) -> None:
     await files.remove_file(db, by, await uploaded(db, by, NEW_TICKET))
 
 
+async def sets_up_an_app(db: AsyncSession, by: Principal, c: Cast) -> None:
+    settings = conftest.test_settings()
+    begun = await factors.begin_totp(db, by, settings)
+    code = pyotp.TOTP(begun.secret).now()  # pyright: ignore
+    await factors.confirm_totp(db, by, settings, begun.id, code=code, name='Phone')
+    await factors.new_recovery_codes(db, by)
+    await factors.remove_totp(db, by, begun.id)
+
+
 def only(*lines: Line) -> Callable[[Cast], list[Line]]:
     return lambda _: list(lines)
 
@@ -235,6 +247,12 @@ CASES = (
               Line('import.done'))),
     Case('doing.stop doing.throw_away', 'mona', gives_up_an_import,
          only(Line('import.uploaded'), Line('import.started'), Line('import.stopped'), Line('import.forgotten'))),
+    # how one signs in
+    Case('factors.begin_totp factors.confirm_totp factors.new_recovery_codes factors.remove_totp', 'ugo', sets_up_an_app,
+         only(Line('factor.added', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}), Line('recovery_codes.made', 'acme', 'ugo', {'count': 10}),
+              Line('factor.removed', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}))),
+    Case('factors.change_password', 'tess', lambda db, by, _c: factors.change_password(db, by, SAID, alone=True),
+         only(Line('password.changed', None, 'tess'))),
     # the MSP
     Case('categories.add_category categories.rename_category categories.archive_category categories.restore_category', 'mona', a_category,
          only(Line('category.added', detail={'name': 'Robots'}), Line('category.renamed', detail={'before': 'Robots', 'after': 'Machines'}),

@@ -129,8 +129,13 @@ async def test_used_once_and_only_then_the_old_ones_end(
 
     assert sorted(await asyncio.gather(*(set_up(n) for n in range(4)))) == [False, False, False, True]
     with psycopg.connect(maintenance, autocommit=True) as c:
-        assert c.execute('select count(*), min(name) from passkey where user_id = %s', (cast.bill.user_id,)).fetchone() == (1, 'New')
-        alive = c.execute('select count(*) from session where user_id = %s and revoked_at is null', (cast.bill.user_id,)).fetchone()
+        assert c.execute('select count(*), min(name) from passkey where user_id = %s', (cast.bill.user_id,)).fetchone() == (
+            1,
+            'New',
+        )
+        alive = c.execute(
+            'select count(*) from session where user_id = %s and revoked_at is null', (cast.bill.user_id,)
+        ).fetchone()
     assert alive == (0,)
 
 

@@ -41,7 +41,9 @@ async def show_stop(request: Request) -> Response:
         return _over(request, found)
     form = render('auth/recovery_stop.html', token=token)
     lead = _m('<b>{name}</b> says that you have lost what you sign in with.', name=found.started_by)
-    return _secret(plain.door(request, _side(found), Door(_('Have you lost nothing?'), STOP, lead), form, here=f'{STOP}?token={token}'))
+    return _secret(
+        plain.door(request, _side(found), Door(_('Have you lost nothing?'), STOP, lead), form, here=f'{STOP}?token={token}')
+    )
 
 
 async def take_stop(request: Request) -> Response:
@@ -63,7 +65,9 @@ async def show_use(request: Request) -> Response:
     if found is None or found.state != 'ready':
         return _over(request, found)
     form = render('auth/recovery_use.html', token=token)
-    door = Door(_('Set up a new second factor'), USE, _m('for <b>{name}</b>, at {msp}', name=found.name, msp=request.state.tenant.name))
+    door = Door(
+        _('Set up a new second factor'), USE, _m('for <b>{name}</b>, at {msp}', name=found.name, msp=request.state.tenant.name)
+    )
     return _secret(plain.door(request, _side(found), door, form, here=f'{USE}?token={token}'))
 
 
@@ -105,13 +109,16 @@ def _over(request: Request, found: Any) -> Response:
         'used': _('It was used already.'),
         'waiting': _('Its time has not come yet: wait for the letter with the link.'),
     }.get(found.state if found is not None else '', _('It is too old, or was cut short by the mail program.'))
-    actions = (Action(_('Sign in'), href=SIGN_IN[CLIENT], kind='primary'), Action(_('Staff sign-in'), href=SIGN_IN[MSP], kind='quiet'))
-    return _secret(plain.message(request, 410, _('This link does nothing'), words, label=_('Nothing was changed'), actions=actions))
+    actions = (
+        Action(_('Sign in'), href=SIGN_IN[CLIENT], kind='primary'),
+        Action(_('Staff sign-in'), href=SIGN_IN[MSP], kind='quiet'),
+    )
+    return _secret(
+        plain.message(request, 410, _('This link does nothing'), words, label=_('Nothing was changed'), actions=actions)
+    )
 
 
 def _secret(response: Response) -> Response:
     """The token in the address goes nowhere (see `reset`)."""
     response.headers['referrer-policy'] = 'strict-origin'
     return response
-
-

@@ -120,7 +120,9 @@ async def _app(request: Request, waiting: entering.Waiting, recovery: UUID | Non
     await attempt.was_good()
     sealed = sealing.seal(settings, sealing.Place('totp', 'secret', person.tenant, app.id), app.secret.encode())
     question = 'select app.set_up_totp(:tenant, :user, :proofs, :recovery, :id, :name, :secret, :step)'
-    return await _written(request, waiting, recovery, 'totp', question, id=app.id, name=_('Authenticator app'), secret=sealed, step=step)
+    return await _written(
+        request, waiting, recovery, 'totp', question, id=app.id, name=_('Authenticator app'), secret=sealed, step=step
+    )
 
 
 async def _written(
@@ -135,7 +137,9 @@ async def _written(
     except IntegrityError:  # there is one by now, or the recovery was used or stopped meanwhile
         return _late(request, person.side)
     if not row[0]:
-        return _page(request, waiting, recovery, _new(), wrong_key=_('This passkey is here already. Use another one.'), status=422)
+        return _page(
+            request, waiting, recovery, _new(), wrong_key=_('This passkey is here already. Use another one.'), status=422
+        )
     onward = waiting.next if proof == 'passkey' else f'{ROOT[person.side]}{entering.SECURITY}'  # where recovery codes are made
     response = await entering.came(request, person.side, person.user, (*waiting.proofs, proof), onward)
     recovering.forget(request, response)

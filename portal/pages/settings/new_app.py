@@ -16,8 +16,8 @@ from portal.pages.settings.sections.factors import SETUP, codes_text
 
 
 class NewApp:
-    def __init__(self, here: Here, *, fresh: bool, codes_left: int) -> None:
-        self.here, self.by, self.fresh, self.codes_left = here, here.visit.by, fresh, codes_left
+    def __init__(self, here: Here, *, fresh: bool, needs_codes: bool) -> None:
+        self.here, self.by, self.fresh, self.needs_codes = here, here.visit.by, fresh, needs_codes
         self.settings = here.request.state.settings
         self.begun: Begun | None = None
         self.name = _('{name}’s phone', name=self.by.name.split()[0])
@@ -71,7 +71,7 @@ class NewApp:
         try:
             async with self.here.visit.work() as db:
                 await confirm_totp(db, self.by, self.settings, begun.id, code=code, name=self.name)
-                if self.codes_left == 0:
+                if self.needs_codes:
                     self.codes = await new_recovery_codes(db, self.by)
         except Wrong as wrong:
             self.errors = wrong.fields
@@ -99,7 +99,8 @@ def _in_fours(secret: str) -> str:
 async def new_app(here: Here) -> None:
     async with here.visit.work() as db:
         signing = await signing_in(db)
-    await NewApp(here, fresh=signing.fresh, codes_left=signing.codes_left).build()
+    needs_codes = not signing.has_factor or signing.codes_left == 0
+    await NewApp(here, fresh=signing.fresh, needs_codes=needs_codes).build()
 
 
 SCREENS = (Screen(SETUP, new_app, Permission.PROFILE_EDIT, 'settings'),)

@@ -51,7 +51,9 @@ class Passkeys:
         self.island.set(self._html())
 
     def _html(self) -> Markup:
-        form = door.form(self.request, ADD, OPTIONS, _('Add a passkey'), asks='create', kind='' if self.keys else 'primary', wide=False)
+        form = door.form(
+            self.request, ADD, OPTIONS, _('Add a passkey'), asks='create', kind='' if self.keys else 'primary', wide=False
+        )
         return render('shared/passkeys.html', keys=[(key, _icon(key), _about(key)) for key in self.keys], form=form)
 
     async def _act(self, act: Act) -> None:
