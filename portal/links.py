@@ -11,6 +11,8 @@ from portal.settings import Settings
 Kind = Literal['reset', 'welcome']
 AGES: dict[str, int] = {'reset': 30 * 60, 'welcome': 7 * 24 * 3600}  # seconds
 
+RECOVERY = 15 * 24 * 3600  # seconds: the longest wait, and the week after it
+
 
 def origin_of(host: str | None, settings: Settings) -> str:
     """scheme://host[:port] at which people find the tenant of this host name."""
@@ -49,3 +51,15 @@ def is_good(settings: Settings, token: str, mark: str) -> bool:
     except (BadData, KeyError, IndexError, TypeError):
         return False
     return True
+
+
+def recovery_token(settings: Settings, recovery: UUID, what: Literal['stop', 'use']) -> str:
+    """For the letters to somebody who has lost a factor. What it does is asked of the recovery's row; it only says which one."""
+    return str(URLSafeTimedSerializer(settings.secret, salt=f'recovery|{what}').dumps(str(recovery)))
+
+
+def recovery_of(settings: Settings, token: str, what: Literal['stop', 'use']) -> UUID | None:
+    try:
+        return UUID(URLSafeTimedSerializer(settings.secret, salt=f'recovery|{what}').loads(token[:2000], max_age=RECOVERY))
+    except (BadData, ValueError, TypeError, AttributeError):
+        return None

@@ -27,7 +27,7 @@ _PLAIN_CSS = ('css/tokens.css', 'css/components.css', 'css/popovers.css', 'css/f
 _BUNDLES: dict[str, tuple[str, ...]] = {
     'portal.css': (*_PLAIN_CSS, 'css/touch.css'),
     'app.css': (*_PLAIN_CSS, 'css/quasar.css', 'css/live.css', 'css/touch.css'),
-    'plain.js': ('js/portal.js',),
+    'plain.js': ('js/portal.js', 'js/passkeys.js'),
     'app.js': (
         'vendor/idiomorph.min.js',
         'js/shell.js',
@@ -35,6 +35,7 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
         'js/writing.js',
         'js/keys.js',
         'js/connection.js',
+        'js/passkeys.js',
     ),
 }
 _FILES = ('icons.svg', 'fonts/inter-latin.woff2', 'fonts/inter-latin-ext.woff2', 'fonts/vazirmatn-arabic.woff2')

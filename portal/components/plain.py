@@ -54,6 +54,8 @@ class Door:
     lead: Text = ''
     accounts: tuple[Account, ...] = ()
     accounts_title: str = ''
+    others: tuple[Markup, ...] = ()
+    """Other ways in, each a form of its own."""
     aside: tuple[str, str] | None = None
     """What stands on the side's half instead of its own words: a title, and a sentence."""
 

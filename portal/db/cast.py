@@ -78,6 +78,7 @@ TABLES = (
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
+    'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
 )  # fmt: skip
 
 
@@ -208,6 +209,7 @@ def make(maintenance_conninfo: str) -> Cast:
         scene.around_company(companies[slug], by=members[by])
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
     _desk(scene, members, everything)
+    _access(scene, members)
     with _connection(maintenance_conninfo).transaction():
         insert(_connection(maintenance_conninfo), scene.rows)
         unread = [f'{members[who].user_id} {everything[ticket].id}' for who, ticket in UNREAD]
@@ -280,6 +282,23 @@ def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) 
     scene.add('saved_view', **own, id=uuid7(), name='Acme', query={'company': 'acme'}, created_at=scene.now)
 
 
+def _access(scene: '_Scene', m: Mapping[str, Member]) -> None:
+    """How some of them come in. Nobody needs a second factor for two years; those with a passkey are few, and not used in tests."""
+    far = scene.now + timedelta(days=700)
+    for helped, helps in (('bill', 'mona'), ('cleo', 'stan')):
+        me: Row = {'tenant_id': m[helped].tenant_id, 'user_id': m[helped].user_id}
+        scene.add('passkey', **me, id=uuid7(), name='Blue key', credential_id=secrets.token_bytes(16), public_key=b'none', sign_count=0,
+                  transports=['usb'], backed_up=False, created_at=scene.now)  # fmt: skip
+        scene.add('passkey_owner', **me, handle=secrets.token_bytes(32))
+        scene.add('passkey_challenge', tenant_id=me['tenant_id'], digest=secrets.token_bytes(32), expires_at=scene.now)
+        scene.add('factor_rule', tenant_id=me['tenant_id'], id=uuid7(), company_id=m[helped].company_id, user_type='client',
+                  role='ClientBilling', grace_days=14,
+                  from_on=far.date().isoformat(), sso_counts=True, made_by_id=m[helps].user_id, made_at=scene.now)  # fmt: skip
+        scene.add('factor_reminder', **me, due_on=far.date().isoformat(), days=14)
+        scene.add('recovery', **me, company_id=m[helped].company_id, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
+                  ready_at=scene.now, expires_at=scene.now, needs_staff=False, used_at=scene.now)  # fmt: skip
+
+
 class _Scene:
     """Collects rows, to be written at once."""
 
@@ -293,7 +312,7 @@ class _Scene:
         tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.localhost')
         self.add(
             'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
-            idle_minutes=480, session_hours=168, reopen_days=14, created_at=self.now - timedelta(days=500),
+            idle_minutes=480, session_hours=168, reopen_days=14, recovery_hours=24, created_at=self.now - timedelta(days=500),
         )  # fmt: skip
         self.categories[tenant.id] = {category: uuid7() for category in CATEGORIES[name]}
         for place, (category, me) in enumerate(self.categories[tenant.id].items(), 1):

@@ -45,6 +45,7 @@ class Tenant(SQLModel, table=True):
     idle_minutes: int = 8 * 60  # a session ends after so long without use
     session_hours: int = 7 * 24  # and after so long in any case
     reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
+    recovery_hours: int = 24  # that somebody waits who is helped to a lost factor
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import procrastinate
@@ -124,12 +124,17 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
     files = select(File.name).where(File.ticket_id == letter.ticket_id, File.comment_id == letter.comment_id)
     origin = links.origin_of(tenant.host, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
+    if letter.kind in ('recovery_started', 'recovery_ready') and not link:
+        return None  # it was stopped meanwhile
+    due = await _due(db, tenant, to) if letter.kind == 'factor_due' else None
+    if letter.kind == 'factor_due' and due is None:
+        return None
     return Facts(
         letter.kind, to, tenant, origin,
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
-        address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
+        due=due, address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
     )  # fmt: skip
 
 
@@ -162,6 +167,10 @@ async def _said_lately(db: AsyncSession, letter: Letter) -> bool:
 async def _link(
     db: AsyncSession, letter: Letter, tenant: Tenant, to: User, origin: str, settings: Settings
 ) -> tuple[str, int]:  # fmt: skip
+    if letter.kind in ('recovery_started', 'recovery_ready'):
+        under_way = (await db.exec(select(sql.app.recovery_of(tenant.id, to.id)))).one()
+        what, address = ('stop', '/auth/recovery/stop') if letter.kind == 'recovery_started' else ('use', '/auth/recovery')
+        return (f'{origin}{address}?token={links.recovery_token(settings, under_way, what)}', 0) if under_way else ('', 0)
     if letter.kind not in ('welcome', 'password_reset', 'many_failures'):
         return '', 0
     kind: links.Kind = 'welcome' if letter.kind == 'welcome' else 'reset'
@@ -177,3 +186,10 @@ async def reset_asked(context: procrastinate.JobContext, user_type: str, email: 
         found = select(User).where(User.email == email, User.user_type == user_type, col(User.disabled_at).is_(None))
         if user := (await db.exec(found)).first():
             await promise(db, [Promised(kind=kind, to_user_id=user.id)])
+
+
+async def _due(db: AsyncSession, tenant: Tenant, to: User) -> datetime | None:
+    """From when they need a second factor; None if they do not, or have one by now."""
+    asked = select(sql.app.factor_due(tenant.id, to.id), sql.app.has_factor(tenant.id, to.id))
+    due, has = (await db.exec(asked)).one()
+    return None if has else due

@@ -48,13 +48,14 @@ async def tidy(timestamp: int) -> None:
     from sqlalchemy import text
 
     async with surroundings.database.engines['worker'].begin() as connection:
-        await connection.execute(text('select app.tidy(), app.tidy_unread()'))
+        await connection.execute(text('select app.tidy(), app.tidy_unread(), app.tidy_challenges()'))
 
 
 async def run(database: Database, settings: Settings) -> None:
     """Works until cancelled, then finishes what it holds; survives the loss of the database."""
     global surroundings
     surroundings = Surroundings(database, settings)
+    import portal.jobs.access
     import portal.jobs.exports
     import portal.jobs.imports
     import portal.jobs.letters

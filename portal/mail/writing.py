@@ -1,6 +1,7 @@
 """A letter in words: subject, text and HTML, in the language of whoever gets it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from portal.domain.people import Company, Tenant, User
 from portal.domain.tickets import Comment, Status, Ticket
 from portal.domain.tickets.words import status_words
 from portal.i18n import _, _m
+from portal.mail import access
 
 #: What has changed in how the person signs in.
 OF_ACCOUNT = (
@@ -47,6 +49,7 @@ class Facts:
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
     address: str = ''  # where it goes, if not to the person's present address
+    due: datetime | None = None  # from when they need a second factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def subject(facts: Facts) -> str:
             return _('Somebody tries to pass for you')
         case 'email_changed' | 'email_was':
             return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
+        case kind if kind in access.KINDS:
+            return access.subject(facts)
         case _:
             assert facts.ticket
             return f'[{facts.ticket.label}] {facts.ticket.subject}'
@@ -182,6 +187,8 @@ def paragraphs(facts: Facts) -> list[str]:
             return [_('You see the ticket now, and hear of replies. If it does not concern you, you can leave it there.')]
         case 'requester':
             return [_('From now on the answers come to you.')]
+        case kind if kind in access.KINDS:
+            return access.paragraphs(facts)
         case _:
             return []
 
@@ -214,12 +221,16 @@ def _root(facts: Facts) -> str:
 def _href(facts: Facts) -> str:
     if facts.link:
         return facts.link
+    if facts.kind in access.KINDS:
+        return _root(facts) + access.path(facts)
     if facts.kind in OF_ACCOUNT:
         return f'{_root(facts)}/settings/security'
     return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
 
 
 def _button(facts: Facts) -> str:
+    if facts.kind in access.KINDS:
+        return access.button(facts)
     if facts.ticket:
         return _('Read and reply')
     if facts.kind in OF_ACCOUNT:

@@ -16,12 +16,13 @@ from portal.components.shell import first_paint
 from portal.components.theme import accent_css
 from portal.components.values import MenuItem, Text
 from portal.db.engine import SignedOut
-from portal.domain import notifications
+from portal.domain import notifications, policy
 from portal.domain.access import Permission, role_label
 from portal.guard import forget_html, leave, over
 from portal.i18n import _, _m, _n, capped
 from portal.live import Subscription, moment, together
 from portal.logs import reference
+from portal.pages.banners import Banners
 from portal.pages.palette import Palette
 from portal.pages.screens import Screen, Screens
 from portal.visit import Visit, theme, visit
@@ -86,6 +87,7 @@ class Page:
         since = moment()
         try:
             self.numbers, self.unseen, self.told = await self._read()
+            self.access = await self._read_access()
         except SignedOut:
             await leave(self.client, over(self.client))
             return
@@ -97,6 +99,7 @@ class Page:
                 self.nav = Island(Markup(), self._act, classes='through')
                 with ui.element('div').classes('main'):
                     self.bar = Island(Markup(), self._act, classes='through')
+                    self.banners = Banners(self.visit, self.access)
                     with ui.element('main').classes('page') as main:
                         main.props['id'] = 'main'
                         self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary, self._entitle)
@@ -128,6 +131,10 @@ class Page:
         async with self.visit.work() as db:
             told = None if self.told is None else await notifications.bell(db, by)
             return await self.spec.counts(db, self.visit), await notifications.unseen(db, by), told
+
+    async def _read_access(self) -> policy.MyAccess:
+        async with self.visit.work() as db:
+            return await policy.my_access(db)
 
     async def _woken(self) -> None:
         before = self.numbers, self.unseen, self.told

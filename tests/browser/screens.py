@@ -53,6 +53,7 @@ PICTURES = (
     Picture('person', 'Mona Reyes', '/people/{person}', 'One person of a client: companies, tickets', 'person'),
     Picture('import', 'Mona Reyes', '/import', 'Companies and people from a file', ''),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
+    Picture('access', 'Mona Reyes', '/access', 'Who needs a second factor, from when', ''),
     Picture('replies', 'Mona Reyes', '/replies', 'Texts for answers given again and again', ''),
     Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),

@@ -329,6 +329,9 @@ def test_models_and_tables_are_the_same(maintenance: str, tables: dict[str, set[
     import portal.domain.factors
     import portal.domain.imports
     import portal.domain.notifications
+    import portal.domain.passkeys
+    import portal.domain.policy
+    import portal.domain.recovery
     import portal.domain.tickets
     import portal.domain.tickets.exporting
     import portal.domain.views  # noqa: F401

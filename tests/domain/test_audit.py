@@ -6,6 +6,7 @@ import pkgutil
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,28 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import portal.domain
 from portal.db.cast import Cast, Member
-from portal.domain import access, categories, clients, companies, factors, operations, people, team, tenants, tickets
+from portal.domain import (
+    access,
+    categories,
+    clients,
+    companies,
+    factors,
+    operations,
+    passkeys,
+    people,
+    policy,
+    recovery,
+    team,
+    tenants,
+    tickets,
+)
 from portal.domain.access import Principal
+from portal.domain.base import now
 from portal.domain.imports import Kind, doing
 from portal.domain.imports.reading import read
 from portal.domain.tickets import Status, Where, bulk, exporting, files
 from portal.domain.tickets.drafts import NEW_TICKET, reply_to
+from portal.passkeys import Made
 from portal.visit import Visit
 from tests import conftest
 
@@ -72,6 +89,25 @@ async def uploaded(db: AsyncSession, by: Principal, place: str) -> UUID:
 async def says_with_a_file(db: AsyncSession, by: Principal, c: Cast) -> None:
     file = await uploaded(db, by, reply_to(c.printer.id))
     await of_printer(tickets.reply, lambda _: SAID, files=lambda _: [file])(db, by, c)
+
+
+async def has_a_passkey_for_a_while(db: AsyncSession, by: Principal, c: Cast) -> None:
+    made = Made(secrets.token_bytes(16), b'public', 0, ('usb',), backed_up=False, built_in=False)
+    await passkeys.add_passkey(db, by, made, 'Key')
+    key = next(key for key in await passkeys.mine(db) if key.name == 'Key')
+    await passkeys.rename_passkey(db, by, key.id, 'Blue key')
+    await passkeys.remove_passkey(db, by, key.id)
+
+
+async def a_rule(db: AsyncSession, by: Principal, c: Cast) -> None:
+    day = now().date() + timedelta(days=30)
+    rule = await policy.add_rule(db, by, user_type='internal', role='', company_id=None, from_on=day, grace_days=7)
+    await policy.remove_rule(db, by, rule.id)
+
+
+async def hurries_and_stops(db: AsyncSession, by: Principal, c: Cast) -> None:
+    await recovery.hurry_recovery(db, by, c.bill.user_id)
+    await recovery.stop_recovery(db, by, c.bill.user_id)
 
 
 async def opens(db: AsyncSession, by: Principal, c: Cast) -> None:
@@ -230,6 +266,20 @@ CASES = (
     Case('team.welcome_staff', 'mona', lambda db, by, c: team.welcome_staff(db, by, c.finn.user_id), only(Line('staff.welcomed', None, 'finn'))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
+    # how people come in
+    Case('passkeys.add_passkey passkeys.rename_passkey passkeys.remove_passkey', 'ugo', has_a_passkey_for_a_while,
+         only(Line('passkey.added', 'acme', 'ugo', {'name': 'Key'}), Line('passkey.renamed', 'acme', 'ugo', {'name': 'Blue key'}),
+              Line('passkey.removed', 'acme', 'ugo', {'name': 'Blue key'}))),
+    Case('policy.add_rule policy.remove_rule', 'mona', a_rule,
+         only(Line('factor_rule.added', detail={'user_type': 'internal', 'role': '', 'grace_days': 7}),
+              Line('factor_rule.removed', detail={'user_type': 'internal'}))),
+    Case('policy.change_recovery_hours', 'mona', lambda db, by, _c: policy.change_recovery_hours(db, by, '48'),
+         only(Line('tenant.recovery_hours', detail={'before': 24, 'after': 48}))),
+    Case('recovery.start_recovery', 'mona', lambda db, by, c: recovery.start_recovery(db, by, c.bill.user_id, 'Lost'),
+         only(Line('recovery.started', None, 'bill', {'reason': 'Lost', 'spoken': False}))),
+    Case('recovery.hurry_recovery recovery.stop_recovery', 'mona', hurries_and_stops,
+         only(Line('recovery.hurried', None, 'bill'), Line('recovery.stopped', None, 'bill')),
+         before=lambda db, by, c: recovery.start_recovery(db, by, c.bill.user_id, 'Lost')),
 )  # fmt: skip
 
 #: What nobody has to answer for: one's own desk, and changes that stand in the history of the ticket.
@@ -240,6 +290,7 @@ QUIET = {
     'replying.tell_writing', 'exporting.cancel_export', 'bulk.begin_bulk', 'bulk.dealt_with', 'bulk.forget_bulk',
     'categories.move_category', 'doing.match', 'working.take', 'working.assign', 'working.change_priority',
     'working.change_category', 'working.change_subject', 'waiting.change_due',
+    'passkeys.decline_passkey',
 }  # fmt: skip
 
 

@@ -419,6 +419,9 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'tenants',
             'operations',
             'factors',
+            'passkeys',
+            'policy',
+            'recovery',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

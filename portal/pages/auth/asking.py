@@ -58,7 +58,7 @@ async def page(
     method = chosen(request, methods)
     others = [(other, _to(door.action, other, next)) for other in methods if other is not method]
     form = render('auth/asking.html', form=await method.form(request, person, wrong), others=others, lost=method in SECOND)
-    door = Door(door.title, _to(door.action, method, next), door.lead, aside=_aside(request))
+    door = Door(door.title, _to(door.action, method, next), door.lead, aside=aside(request))
     return plain.door(request, person.side, door, form, status, here=door.action, links=links)
 
 
@@ -78,7 +78,7 @@ def _to(address: str, method: Method, next: str) -> str:
     return f'{address}?{urlencode({"with": method.key} | ({"next": next} if next else {}))}'
 
 
-def _aside(request: Request) -> tuple[str, str]:
+def aside(request: Request) -> tuple[str, str]:
     return (
         _('Nobody from {msp} ever asks you for this.', msp=request.state.tenant.short_name),
         _('Not by phone, not by mail, not in a chat. If someone does, hang up and call us.'),

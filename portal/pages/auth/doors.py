@@ -5,18 +5,42 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import confirm, entering, first_start, reset, scrape, second, signin, small
+from portal.pages.auth import (
+    confirm,
+    entering,
+    first_start,
+    passkeys,
+    recovering,
+    reset,
+    scrape,
+    second,
+    setting_up,
+    signin,
+    small,
+)
+from portal.pages.auth.methods import passkey
 
 router = APIRouter()
 for _side in ('client', 'staff'):
     router.add_route(signin.SIGNIN[_side], signin.show, ['GET'])
     router.add_route(signin.SIGNIN[_side], signin.take, ['POST'])
+    router.add_route(setting_up.PASSKEY[_side], setting_up.options, ['POST'])
+    router.add_route(entering.SET_UP[_side], setting_up.show, ['GET'])
+    router.add_route(entering.SET_UP[_side], setting_up.take, ['POST'])
+    router.add_route(passkey.OPTIONS[_side], passkey.second_options, ['POST'])
+    router.add_route(passkeys.OPTIONS[_side], passkeys.options, ['POST'])
+    router.add_route(passkeys.ALONE[_side], signin.take_passkey, ['POST'])
     router.add_route(entering.SECOND[_side], second.show, ['GET'])
     router.add_route(entering.SECOND[_side], second.take, ['POST'])
     router.add_route(signin.FORGOT[_side], reset.show_forgot, ['GET'])
     router.add_route(signin.FORGOT[_side], reset.take_forgot, ['POST'])
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
+router.add_route(passkey.CONFIRM_OPTIONS, passkey.confirm_options, ['POST'])
+router.add_route(recovering.USE, recovering.show_use, ['GET'])
+router.add_route(recovering.USE, recovering.take_use, ['POST'])
+router.add_route(recovering.STOP, recovering.show_stop, ['GET'])
+router.add_route(recovering.STOP, recovering.take_stop, ['POST'])
 router.add_route(confirm.CONFIRM, confirm.show, ['GET'])
 router.add_route(confirm.CONFIRM, confirm.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])

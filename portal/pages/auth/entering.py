@@ -14,15 +14,15 @@ from starlette.responses import RedirectResponse, Response
 
 from portal import visit
 from portal.guard import CLIENT, MSP, SIGN_IN
-from portal.pages.auth import sessions
+from portal.pages.auth import recovering, sessions
 from portal.pages.auth.forms import ROOT, Side, next_for
 from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.sessions import Proof
 from portal.settings import Settings
 
+SET_UP: dict[Side, str] = {'client': '/auth/client-portal/set-up', 'staff': '/auth/msp/set-up'}
 SECOND: dict[Side, str] = {'client': '/auth/client-portal/second', 'staff': '/auth/msp/second'}
 COOKIE, MINUTES_10 = 'portal-second', 10 * 60  # seconds
-ENOUGH_ALONE: frozenset[Proof] = frozenset({'passkey', 'sso'})  # a passkey that verified its person; a provider's own factors
 SECURITY = '/settings/security'
 
 
@@ -32,7 +32,10 @@ async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Pr
     proofs = proof if isinstance(proof, tuple) else (proof,)
     onward = next_for(side, next)
     if await asks_more(tenant, user, proofs):
-        return await _to_second(request, side, user, proofs, onward)
+        step = SET_UP if await recovering.helps(request, user) else SECOND
+        return await _to(step[side], request, side, user, proofs, onward)
+    if await lacks(tenant, user, proofs):
+        return await _to(SET_UP[side], request, side, user, proofs, onward)
     if 'recovery' in proofs:
         onward = f'{ROOT[side]}{SECURITY}?recovery=used'  # where the lost factor is replaced
     response = RedirectResponse(onward or '/', 303)
@@ -44,9 +47,17 @@ async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Pr
 
 async def asks_more(tenant: UUID, user: UUID, proofs: tuple[Proof, ...]) -> bool:
     """Whether what was proved is too little for this person."""
-    if len(set(proofs)) > 1 or ENOUGH_ALONE & set(proofs):
+    if len(set(proofs)) > 1 or 'passkey' in proofs:
         return False
+    if 'sso' in proofs and not (await visit.database.ask('select app.sso_is_too_little(:tenant, :user)', tenant=tenant, user=user))[0]:
+        return False  # a provider's own factors count, unless a rule says otherwise
     return (await visit.database.ask('select app.has_factor(:tenant, :user)', tenant=tenant, user=user))[0]
+
+
+async def lacks(tenant: UUID, user: UUID, proofs: tuple[Proof, ...]) -> bool:
+    """Whether a factor is needed by now that this person has not: it is set up before a session begins."""
+    question = 'select app.lacks_factor(:tenant, :user, :proofs)'
+    return (await visit.database.ask(question, tenant=tenant, user=user, proofs=list(proofs)))[0]
 
 
 # ---------- between the steps ----------
@@ -65,10 +76,12 @@ def _serializer(settings: Settings, mark: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(settings.secret, salt=f'second|{mark}')
 
 
-async def _to_second(request: Request, side: Side, user: UUID, proofs: tuple[Proof, ...], onward: str | None) -> Response:
+async def _to(
+    step: str, request: Request, side: Side, user: UUID, proofs: tuple[Proof, ...], onward: str | None
+) -> Response:  # fmt: skip
     tenant, settings = request.state.tenant.id, request.state.settings
     found = await _found(tenant, user)
-    response = RedirectResponse(SECOND[side], 303)
+    response = RedirectResponse(step, 303)
     if found is None:
         return RedirectResponse(f'{SIGN_IN[MSP if side == "staff" else CLIENT]}?why=over', 303)
     device = sessions.carry_device(request, response)

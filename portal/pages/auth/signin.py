@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,7 +15,7 @@ from portal.components.render import render
 from portal.components.values import MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import entering, passwords, plain, sessions, throttle
+from portal.pages.auth import entering, passkeys, passwords, plain, sessions, throttle
 from portal.pages.auth.forms import USER_TYPE, Side, next_for, plain_email, side_of, typed
 from portal.settings import Settings
 
@@ -82,6 +83,20 @@ async def _let_in(request: Request, side: Side, email: str, password: str) -> Re
     return await entering.came(request, side, user, 'password', _next(request))
 
 
+async def take_passkey(request: Request) -> Response:
+    """Signs in with a passkey alone; whatever is wrong with it, the words are the same."""
+    side, fields = side_of(request), await typed(request)
+    tenant = request.state.tenant.id
+    try:
+        user = await passkeys.alone(request, side, fields.get('credential', ''))
+    except throttle.TooSoon as e:
+        return plain.after(_page(request, side, Shown(notice=Notice(e.words, 'wait', 'clock')), 429), e.seconds)
+    except passkeys.NotGood as e:
+        await visit.database.ask('select app.failed_sign_in(:tenant, :user)', tenant=tenant, user=None)
+        return _page(request, side, Shown(notice=Notice(passkeys.words_for(e), 'bad', 'triangle-alert')), 401)
+    return await entering.came(request, side, user, 'passkey', _next(request))
+
+
 async def _account(tenant: UUID, side: Side, email: str) -> tuple[UUID | None, str | None]:
     question = 'select user_id, password_hash from app.door(:tenant, :type, :email)'
     row = await visit.database.ask(question, tenant=tenant, type=USER_TYPE[side], email=email)
@@ -139,6 +154,7 @@ def _why(why: str) -> Notice | None:
     return {
         'over': Notice(_('Your session is over. Sign in to go on.'), 'wait', 'clock'),
         'late': Notice(_('That took too long. Please sign in again.'), 'wait', 'clock'),
+        'recovery': Notice(_('Sign in with your password; then you set up a new second factor.'), 'wait', 'life-buoy'),
         'out': Notice(_('You are signed out.'), 'ok', 'circle-check'),
         'set': Notice(_('Your new password is set. Sign in with it.'), 'ok', 'circle-check'),
         'ready': Notice(_('The portal is set up already. Sign in to go on.')),
@@ -154,7 +170,7 @@ def _page(request: Request, side: Side, shown: Shown, status: int = 200) -> Resp
     door = Door(
         _('Staff sign-in') if staff else _('Sign in'), _action(request, side),
         _('For people who work at {msp}.', msp=msp) if staff else _('to the client portal of {msp}', msp=msp),
-        _accounts(request, side),
+        _accounts(request, side), others=(_passkey(request, side),),
     )  # fmt: skip
     return plain.door(request, side, door, form, status, links=(other_side(side, msp),), here=_action(request, side))
 
@@ -175,6 +191,13 @@ def other_side(side: Side, msp: str) -> MenuItem:
     if side == 'staff':
         return MenuItem(_('Sign in here'), SIGNIN['client'], hint=_('A client of {msp}?', msp=msp))
     return MenuItem(_('Staff sign-in'), SIGNIN['staff'], hint=_('You work at {msp}?', msp=msp))
+
+
+def _passkey(request: Request, side: Side) -> Markup:
+    onward = _next(request)
+    action = passkeys.ALONE[side] + (f'?next={quote(onward, safe="")}' if onward else '')
+    again = request.url.path == passkeys.ALONE[side]  # one was refused just now
+    return passkeys.form(request, action, passkeys.OPTIONS[side], _('Sign in with a passkey'), auto=not again)
 
 
 def _accounts(request: Request, side: Side) -> tuple[Account, ...]:

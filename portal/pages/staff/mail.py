@@ -22,7 +22,7 @@ from portal.pages.screens import Here, Screen
 
 PAGE = 25
 #: Kinds whose text carries a link that opens an account (portal/jobs/letters.py makes it).
-WITH_KEY = ('welcome', 'password_reset', 'many_failures')
+WITH_KEY = ('welcome', 'password_reset', 'many_failures', 'recovery_started', 'recovery_ready')
 
 
 def kind_words(kind: str) -> str:
@@ -37,6 +37,14 @@ def kind_words(kind: str) -> str:
         'welcome_again': _('Welcome to one more company'),
         'password_reset': _('A link to set a new password'),
         'many_failures': _('A warning: somebody tries to sign in'),
+        'passkey_added': _('A passkey was added'),
+        'passkey_removed': _('A passkey was removed'),
+        'passkey_cloned': _('A warning: a passkey was copied'),
+        'factor_due': _('A second factor is needed soon'),
+        'recovery_started': _('Help with a lost factor has begun'),
+        'recovery_ready': _('Link to set up a new factor'),
+        'recovery_finished': _('A lost factor was replaced'),
+        'recovery_refused': _('Help with a lost factor was stopped'),
         'factor_added': _('A second factor was added'),
         'factor_removed': _('A second factor was removed'),
         'recovery_codes_made': _('New recovery codes'),

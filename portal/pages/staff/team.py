@@ -15,6 +15,7 @@ from portal.i18n import _
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.people import PersonRow
 from portal.pages.shared.people_list import PeopleList, Person
+from portal.pages.shared.recovering import Recovering
 
 
 def role_hint(role: str) -> str:
@@ -55,6 +56,7 @@ class Team(PeopleList):
     def __init__(self, here: Here) -> None:
         super().__init__(here, role_options)
         self.draft = f'add-staff:{self.by.user_id}'
+        self.recovering = Recovering(here, self._again)
 
     async def build(self) -> None:
         self.here.title(_('Team'))
@@ -65,6 +67,7 @@ class Team(PeopleList):
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             self.people = await _colleagues(db)
+            await self.recovering.read(db, [person.id for person in self.people if person.active])
 
     async def _again(self) -> None:
         await self._read()
@@ -74,7 +77,7 @@ class Team(PeopleList):
 
     def _html(self) -> Markup:
         return render(
-            'staff/team.html', people=[self._row(person) for person in self.people], columns=self._columns(),
+            'staff/team.html', helped=[self.recovering.state(person.id) for person in self.people], people=[self._row(person) for person in self.people], columns=self._columns(),
             alone=len(self.people) < 2, role_options=role_options(), values=self.values, errors=self.errors, draft=self.draft,
             roles=[Row(option.label, note=option.hint) for option in role_options()],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
@@ -106,12 +109,15 @@ class Team(PeopleList):
         return (
             role,
             MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
+            *self.recovering.actions(person.id),
             MenuItem(_('Disable'), act='ask-disable', icon='circle-slash', danger=True, divided=True),
         )
 
     # ---------- what is done ----------
 
     async def _act(self, act: Act) -> None:
+        if await self.recovering.act(act):
+            return
         match act.name:
             case 'add':
                 if person := await self._add(act, lambda db, values: add_staff(db, self.by, **values)):

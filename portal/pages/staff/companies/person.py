@@ -21,6 +21,7 @@ from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
 from portal.pages.shared.people import CLIENT_ROLES, phone_link, presence, role_options, state_of, with_link
+from portal.pages.shared.recovering import Recovering
 from portal.pages.shared.tickets import turn_mark
 
 TICKETS, LATELY = 8, 8
@@ -34,6 +35,7 @@ class PersonPage:
         except ValueError:
             raise NotFound from None
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
+        self.recovering = Recovering(here, self._again)
         self.errors: dict[str, Text] = {}
         self.values = {'company': '', 'role': CLIENT_ROLES[0]}
 
@@ -52,6 +54,7 @@ class PersonPage:
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             self.person = await client(db, self.id)
+            await self.recovering.read(db, [self.id])
             self.places = await memberships(db, self.id)
             self.own_roles: dict[UUID, str] = dict(list(await db.exec(select(Role.id, Role.name))))
             self.presence = (await presence(db, [self.id]))[self.id]
@@ -71,7 +74,7 @@ class PersonPage:
     def _html(self) -> Markup:
         here, person = self.here, self.person
         return render(
-            'staff/person.html', here=here, person=person, manages=self.manages, first=self.places[0][1] if self.places else None,
+            'staff/person.html', here=here, recovery=self.recovering.state(self.id), person=person, manages=self.manages, first=self.places[0][1] if self.places else None,
             head=Markup('<a class="plain" href="mailto:{0}">{0}</a>').format(person.email),
             state=state_of(person.disabled_at, self.presence), actions=self._actions(),
             places=[(company, self._role(m), self._place_menu(company)) for m, company in self.places], columns=self._columns(),
@@ -94,6 +97,7 @@ class PersonPage:
         return [
             Action(_('Edit'), act='ask-edit', icon='pencil'),
             Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
+            *self.recovering.buttons(self.id),
             Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
         ]
 
@@ -135,6 +139,8 @@ class PersonPage:
     # ---------- what is done ----------
 
     async def _act(self, act: Act) -> None:
+        if await self.recovering.act(act):
+            return
         match act.name:
             case 'ask-edit' | 'ask-email' | 'ask-disable' | 'ask-enable':
                 self._ask(act.name)
@@ -274,12 +280,18 @@ def _happened(line: Audit) -> str:
         'person.disabled': _('Disabled'),
         'person.enabled': _('Enabled again'),
         'password.set': _('Chose a password'),
+        'passkey.added': _('Added a passkey'),
+        'passkey.removed': _('Removed a passkey'),
+        'recovery.started': _('Help with a lost factor began'),
+        'recovery.stopped': _('Help with a lost factor was stopped'),
+        'recovery.refused': _('Help with a lost factor was stopped by them'),
+        'recovery.finished': _('Replaced a lost factor'),
     }.get(line.action, '')
 
 
 async def _lately(db: AsyncSession, person: UUID) -> list[tuple[str, str]]:
     """What happened to their access, newest first: what, and by whom when."""
-    told = ('person.', 'role.changed', 'password.set')
+    told = ('person.', 'role.changed', 'password.set', 'passkey.', 'recovery.')
     asked = (
         select(Audit, User.name)
         .outerjoin(User, col(User.id) == Audit.actor_id)
