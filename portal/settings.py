@@ -185,6 +185,10 @@ class Settings:
         'PORTAL_TRUSTED_PROXIES', NETWORKS, '127.0.0.0/8, ::1',
         'The proxies in front, which may say who comes: only from them are the X-Forwarded headers believed.',
     )  # fmt: skip
+    outgoing_networks: Networks = setting(
+        'PORTAL_OUTGOING_NETWORKS', NETWORKS, '',
+        'Networks of your own that the portal may speak to, such as that of your identity provider. Without any: the internet only.',
+    )  # fmt: skip
     data_dir: Path = setting(
         'PORTAL_DATA_DIR', PATH, '.portal', 'For files, the secret key and the private database; the demo in demo/.'
     )

@@ -77,7 +77,8 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply', 'export', 'export_part', 'bulk_change',
+    'canned_reply', 'export', 'export_part', 'bulk_change', 'identity_provider', 'identity_secret', 'identity', 'sso_flow',
+    'sso_only',
 )  # fmt: skip
 
 
@@ -208,6 +209,7 @@ def make(maintenance_conninfo: str) -> Cast:
         scene.around_company(companies[slug], by=members[by])
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
     _desk(scene, members, everything)
+    _providers(scene, members)
     with _connection(maintenance_conninfo).transaction():
         insert(_connection(maintenance_conninfo), scene.rows)
         unread = [f'{members[who].user_id} {everything[ticket].id}' for who, ticket in UNREAD]
@@ -275,6 +277,22 @@ def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) 
         scene.add('ticket_due', **scene.part(tickets[ticket]), due_on=scene.now.date().isoformat(), is_open=True)
     own: Row = {'tenant_id': m['tess'].tenant_id, 'owner_id': m['tess'].user_id, 'is_shared': False}
     scene.add('saved_view', **own, id=uuid7(), name='Acme', query={'company': 'acme'}, created_at=scene.now)
+
+
+def _providers(scene: '_Scene', m: Mapping[str, Member]) -> None:
+    """Each MSP has begun to set up single sign-on for a client, and has not turned it on."""
+    for admin, client in (('mona', 'bea'), ('stan', 'cleo')):
+        tenant, me = {'tenant_id': m[admin].tenant_id}, uuid7()
+        issuer, company = f'https://login.{client}.invalid', m[client].company_id
+        scene.add('identity_provider', **tenant, id=me, company_id=company, side='client', kind='other', name='Directory',
+                  issuer=issuer, client_id='portal', domains=[], enabled=False, created_at=scene.now,
+                  created_by_id=m[admin].user_id)  # fmt: skip
+        scene.add('identity_secret', **tenant, provider_id=me, sealed=b'sealed')
+        scene.add('identity', **tenant, id=uuid7(), provider_id=me, user_id=m[client].user_id, issuer=issuer, subject='1',
+                  linked_by='staff', linked_at=scene.now)  # fmt: skip
+        scene.add('sso_flow', **tenant, provider_id=me, state_hash=secrets.token_bytes(32), browser_hash=b'b', purpose='signin',
+                  nonce='n', verifier='v', started_at=scene.now, expires_at=scene.now + timedelta(minutes=10))  # fmt: skip
+        scene.add('sso_only', **tenant, id=uuid7(), company_id=company, since=scene.now, created_by_id=m[admin].user_id)
 
 
 class _Scene:
