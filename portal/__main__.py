@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shown = _add(commands, 'settings', show_settings, 'show every setting as it is now; secrets are not shown')
     shown.add_argument('--markdown', action='store_true', help='print docs/settings.md instead')
+    _add(commands, 'reseal', reseal, 'encrypt secret fields anew with the present PORTAL_SECRET_KEY, after it was changed')
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,
@@ -136,6 +137,20 @@ def lint(settings: Settings) -> int:
     found = with_cluster(settings, lambda cluster: problems(cluster.conninfo('portal_owner')))
     print('\n'.join(found) or 'No problems.')
     return WITH_PROBLEMS if found else 0
+
+
+def reseal(settings: Settings) -> int:
+    from portal.db import resealing
+    from portal.sealing import CannotUnseal
+
+    try:
+        changed = with_cluster(settings, lambda cluster: resealing.reseal(cluster, settings))
+    except CannotUnseal:
+        print('Nothing was changed: there are fields that none of the keys opens. Add the one before to PORTAL_OLD_SECRET_KEYS.',
+              file=sys.stderr)  # fmt: skip
+        return WITH_PROBLEMS
+    print(f'Encrypted anew: {changed}. No field needs an old key any more.')
+    return 0
 
 
 def psql(settings: Settings) -> int:

@@ -87,6 +87,13 @@ def secret_of(least: int) -> Kind:
     return Kind(f'at least {least} characters', read)
 
 
+def _secrets(value: str) -> tuple[str, ...]:
+    words = tuple(value.split())
+    if any(len(word) < SHORTEST_SECRET for word in words):
+        raise ValueError(f'must be secrets of at least {SHORTEST_SECRET} characters, with spaces between them')
+    return words
+
+
 def _database_url(value: str) -> str:
     if not value.startswith(('postgresql://', 'postgres://')):
         raise ValueError('must be a PostgreSQL address such as postgresql://user:password@host:5432/portal')
@@ -150,6 +157,7 @@ TEXT = Kind('text', str)
 NODE = Kind('a short name', _node)
 FLAG = Kind('`1` or `0`', _flag)
 PATH = Kind('a folder', _path)
+SECRETS = Kind('secrets, with spaces between them', _secrets)
 NETWORKS = Kind('addresses and networks', _networks)
 DATABASE_URL = Kind('`postgresql://…`', _database_url)
 URL = Kind('an address', _url)
@@ -196,6 +204,13 @@ class Settings:
         'PORTAL_SECRET_KEY', secret_of(SHORTEST_SECRET), None, 'What every key is derived from. If not set, made and kept as secret.key.',
         secret=True,
     )  # fmt: skip
+    old_secret_keys: tuple[str, ...] | None = setting(
+        'PORTAL_OLD_SECRET_KEYS',
+        SECRETS,
+        None,
+        'Former secret keys: what was encrypted with them can still be read.',
+        secret=True,
+    )
     database_url: str | None = setting(
         'DATABASE_URL', DATABASE_URL, None, 'A PostgreSQL server, 15 or newer. If not set, a private one is run.', secret=True
     )
