@@ -280,14 +280,14 @@ def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) 
 
 
 def _providers(scene: '_Scene', m: Mapping[str, Member]) -> None:
-    """Each MSP has begun to set up single sign-on for a client, and has not turned it on."""
-    for admin, client in (('mona', 'bea'), ('stan', 'cleo')):
+    """Each MSP has begun to set up single sign-on for its clients, and has not turned it on."""
+    for admin, client in (('mona', 'ada'), ('mona', 'bea'), ('stan', 'cleo')):
         tenant, me = {'tenant_id': m[admin].tenant_id}, uuid7()
         issuer, company = f'https://login.{client}.invalid', m[client].company_id
         scene.add('identity_provider', **tenant, id=me, company_id=company, side='client', kind='other', name='Directory',
                   issuer=issuer, client_id='portal', domains=[], enabled=False, created_at=scene.now,
                   created_by_id=m[admin].user_id)  # fmt: skip
-        scene.add('identity_secret', **tenant, provider_id=me, sealed=b'sealed')
+        scene.add('identity_secret', **tenant, id=me, sealed=b'sealed')
         scene.add('identity', **tenant, id=uuid7(), provider_id=me, user_id=m[client].user_id, issuer=issuer, subject='1',
                   linked_by='staff', linked_at=scene.now)  # fmt: skip
         scene.add('sso_flow', **tenant, provider_id=me, state_hash=secrets.token_bytes(32), browser_hash=b'b', purpose='signin',

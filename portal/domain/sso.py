@@ -65,9 +65,9 @@ class ProviderSecret(SQLModel, table=True):
 
     __tablename__: str = 'identity_secret'  # pyright: ignore
     __table_args__ = (
-        ForeignKeyConstraint(['tenant_id', 'provider_id'], ['identity_provider.tenant_id', 'identity_provider.id']),
+        ForeignKeyConstraint(['tenant_id', 'id'], ['identity_provider.tenant_id', 'identity_provider.id']),
     )
-    provider_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)  # the provider's
     tenant_id: UUID
     sealed: bytes
 

@@ -418,6 +418,7 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'canned',
             'tenants',
             'operations',
+            'sso',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

@@ -104,7 +104,7 @@ returns table (id uuid, side text, kind text, name text, issuer text, client_id 
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select p.id, p.side, p.kind, p.name, p.issuer, p.client_id, s.sealed, p.domains, t.host
   from identity_provider p join tenant t on t.id = p.tenant_id
-    left join identity_secret s on s.tenant_id = p.tenant_id and s.provider_id = p.id
+    left join identity_secret s on s.tenant_id = p.tenant_id and s.id = p.id
   where p.tenant_id = p_tenant and p.id = p_provider and p.enabled $$;
 
 create function app.sso_begin(p_tenant uuid, p_provider uuid, p_state bytea, p_browser bytea, p_purpose text, p_nonce text,
@@ -242,8 +242,8 @@ begin
   if not (app.may('access.manage') and app.fresh()) then raise exception 'not allowed' using errcode = '42501'; end if;
   perform from identity_provider where tenant_id = app.tenant() and id = p_provider;
   if not found then raise exception 'no provider' using errcode = '42501'; end if;
-  insert into identity_secret (provider_id, tenant_id, sealed) values (p_provider, app.tenant(), p_sealed)
-  on conflict (provider_id) do update set sealed = excluded.sealed;
+  insert into identity_secret (id, tenant_id, sealed) values (p_provider, app.tenant(), p_sealed)
+  on conflict (id) do update set sealed = excluded.sealed;
 end $$;
 
 -- Whether the session was opened by a provider.

@@ -27,10 +27,10 @@ create index identity_provider_company on identity_provider (tenant_id, company_
 
 -- The client secret of a provider, encrypted by the portal. Apart, since staff read the rest.
 create table identity_secret (
-  provider_id uuid primary key,
+  id uuid primary key,  -- the provider's
   tenant_id uuid not null,
   sealed bytea not null,
-  foreign key (tenant_id, provider_id) references identity_provider (tenant_id, id) on delete cascade
+  foreign key (tenant_id, id) references identity_provider (tenant_id, id) on delete cascade
 );
 
 -- A person's account at a provider. `subject` null: made in advance by address, and nobody came with it yet.
