@@ -108,6 +108,7 @@ class Flow(SQLModel, table=True):
     nonce: str
     verifier: str
     onward: str | None = None
+    token_hash: bytes | None = None  # of the session that links or confirms
     expires_at: datetime = Field(sa_type=Moment)
     started_at: datetime = Field(sa_type=Moment)
 

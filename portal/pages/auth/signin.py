@@ -14,7 +14,7 @@ from portal.components.render import render
 from portal.components.values import MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import passwords, plain, sessions, throttle
+from portal.pages.auth import passwords, plain, sessions, sso_offers, throttle
 from portal.pages.auth.forms import USER_TYPE, Side, next_for, plain_email, side_of, typed
 from portal.settings import Settings
 
@@ -43,12 +43,14 @@ async def show(request: Request) -> Response:
     side = side_of(request)
     if request.state.arrival:
         return RedirectResponse(_next(request) or '/', 303)
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     return _page(request, side, Shown(notice=_why(request.query_params.get('why', ''))))
 
 
 async def take(request: Request) -> Response:
     """Signs in, or says that it cannot be."""
     side, fields = side_of(request), await typed(request)
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     email, password = plain_email(fields.get('email', '')), fields.get('password', '')
     wrong = {} if email else {'email': _('Please enter your e-mail address.')}
     if not password:
@@ -73,6 +75,9 @@ async def _let_in(request: Request, side: Side, email: str, password: str) -> Re
     except passwords.Busy:
         await attempt.was_none()
         raise
+    if good and user and await sso_offers.is_only_way(tenant, user):
+        await attempt.was_good()
+        return await sso_offers.leads_to_only_way(request, side, tenant, user, _next(request))
     response = RedirectResponse(_next(request) or '/', 303)
     if not good or user is None or not await sessions.begin(request, response, tenant, user, 'password'):
         await _failed(tenant, side, email, user, attempt)
@@ -149,7 +154,7 @@ def _page(request: Request, side: Side, shown: Shown, status: int = 200) -> Resp
     msp, staff = request.state.tenant.name, side == 'staff'
     form = render(
         'auth/signin.html', email=shown.email, wrong={'email': '', 'password': '', **shown.wrong}, both=shown.both,
-        notice=shown.notice, staff=staff, forgot=FORGOT[side], focus=_focus(shown),
+        notice=shown.notice, staff=staff, forgot=FORGOT[side], focus=_focus(shown), offers=request.state.offers,
     )  # fmt: skip
     door = Door(
         _('Staff sign-in') if staff else _('Sign in'), _action(request, side),

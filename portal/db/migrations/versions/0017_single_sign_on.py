@@ -15,7 +15,7 @@ SQL = Path(__file__).parent / 'sql'
 MANAGE = "(select app.may('access.manage'))"
 DOOR = (
     'sso_offers(uuid, text)', 'sso_for_domain(uuid, text, text)', 'sso_way(uuid, uuid)', 'sso_provider(uuid, uuid)',
-    'sso_begin(uuid, uuid, bytea, bytea, text, text, text, text)', 'sso_take(uuid, bytea, bytea)',
+    'sso_begin(uuid, uuid, bytea, bytea, text, text, text, text, bytea)', 'sso_take(uuid, bytea, bytea)',
     'sso_enter(uuid, uuid, text, text, text, boolean, text, uuid)', 'sso_link(bytea, uuid, uuid, text, text, text)',
     'sso_prove(bytea, uuid, uuid, text, text)', 'sso_mine(bytea)', 'sso_only(uuid, uuid)',
 )  # fmt: skip

@@ -108,19 +108,20 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
   where p.tenant_id = p_tenant and p.id = p_provider and p.enabled $$;
 
 create function app.sso_begin(p_tenant uuid, p_provider uuid, p_state bytea, p_browser bytea, p_purpose text, p_nonce text,
-                              p_verifier text, p_onward text) returns void
+                              p_verifier text, p_onward text, p_token bytea) returns void
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
   delete from sso_flow where state_hash in (select state_hash from sso_flow where expires_at < now() limit 100 for update skip locked);
-  insert into sso_flow (tenant_id, provider_id, state_hash, browser_hash, purpose, nonce, verifier, onward)
-  values (p_tenant, p_provider, p_state, p_browser, p_purpose, p_nonce, p_verifier, p_onward) $$;
+  insert into sso_flow (tenant_id, provider_id, state_hash, browser_hash, purpose, nonce, verifier, onward, token_hash)
+  values (p_tenant, p_provider, p_state, p_browser, p_purpose, p_nonce, p_verifier, p_onward, p_token) $$;
 
 -- Once: of two who come back with the same state one gets it.
 create function app.sso_take(p_tenant uuid, p_state bytea, p_browser bytea)
-returns table (provider_id uuid, purpose text, nonce text, verifier text, onward text, started_at timestamptz)
+returns table (provider_id uuid, purpose text, nonce text, verifier text, onward text, token_hash bytea,
+  started_at timestamptz)
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
   delete from sso_flow f where f.tenant_id = p_tenant and f.state_hash = p_state and f.browser_hash = p_browser
     and f.expires_at > now()
-  returning f.provider_id, f.purpose, f.nonce, f.verifier, f.onward, f.started_at $$;
+  returning f.provider_id, f.purpose, f.nonce, f.verifier, f.onward, f.token_hash, f.started_at $$;
 
 -- Who somebody is whom a provider names: known already, made in advance, known by address, or created. Null: nobody who may
 -- come in, and it is not told why. `p_trusted`: whether the provider's word for the address counts.
@@ -228,11 +229,12 @@ begin
 end $$;
 
 -- By what providers the person of a session can prove anew who they are.
-create function app.sso_mine(p_token bytea) returns table (id uuid, name text)
+create function app.sso_mine(p_token bytea) returns jsonb
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select p.id, p.name from app.live_session(p_token) me join identity i on i.tenant_id = me.tenant_id and i.user_id = me.user_id
+  select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) order by lower(p.name), p.id), '[]')
+  from app.live_session(p_token) me join identity i on i.tenant_id = me.tenant_id and i.user_id = me.user_id
     join identity_provider p on p.tenant_id = i.tenant_id and p.id = i.provider_id
-  where p.enabled and i.subject is not null and i.issuer = p.issuer order by lower(p.name) $$;
+  where p.enabled and i.subject is not null and i.issuer = p.issuer $$;
 
 -- ---------- inside ----------
 

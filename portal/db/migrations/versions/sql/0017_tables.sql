@@ -64,6 +64,7 @@ create table sso_flow (
   nonce text not null,
   verifier text not null,  -- PKCE
   onward text,
+  token_hash bytea,  -- of the session that links or confirms
   expires_at timestamptz not null default now() + interval '10 minutes',
   started_at timestamptz not null default now(),
   foreign key (tenant_id, provider_id) references identity_provider (tenant_id, id) on delete cascade
