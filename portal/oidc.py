@@ -184,7 +184,9 @@ def challenge() -> tuple[str, str, str]:
     return secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48)
 
 
-def address(metadata: Metadata, party: Party, *, state: str, nonce: str, verifier: str, anew: bool = False, hint: str = '') -> str:
+def address(
+    metadata: Metadata, party: Party, *, state: str, nonce: str, verifier: str, anew: bool = False, hint: str = ''
+) -> str:
     """Where the browser is sent. `anew`: its person must prove there once more who they are."""
     asked = {
         'response_type': 'code', 'client_id': party.client_id, 'redirect_uri': party.redirect, 'scope': 'openid email profile',

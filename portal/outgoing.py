@@ -28,7 +28,13 @@ _PUBLIC_6 = ipaddress.ip_network('2000::/3')
 _NAT64 = ipaddress.ip_network('64:ff9b::/96')  # RFC 6052: an IPv4 address within, as networks without IPv4 know it
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
-    for network in ('192.0.0.0/24', '192.88.99.0/24', '2001::/23', '2002::/16', '3fff::/20')  # RFC 6890: relays, tunnels, examples
+    for network in (
+        '192.0.0.0/24',
+        '192.88.99.0/24',
+        '2001::/23',
+        '2002::/16',
+        '3fff::/20',
+    )  # RFC 6890: relays, tunnels, examples
 )
 
 
@@ -65,7 +71,11 @@ def is_public(address: Address) -> bool:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address not in _PUBLIC_6 or address.scope_id:
             return False
-    return address.is_global and not address.is_multicast and not any(address in n for n in _NOT_PUBLIC if n.version == address.version)
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not any(address in n for n in _NOT_PUBLIC if n.version == address.version)
+    )
 
 
 def may_be_spoken_to(address: Address, allowed: Networks) -> bool:
@@ -75,7 +85,12 @@ def may_be_spoken_to(address: Address, allowed: Networks) -> bool:
 
 
 async def ask(
-    url: str, *, allowed: Networks, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, most: int = MOST_BYTES
+    url: str,
+    *,
+    allowed: Networks,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    most: int = MOST_BYTES,
 ) -> Answer:
     """GET, or POST of a form. Raises Refused and Unreachable; never shows what the other side said."""
     try:

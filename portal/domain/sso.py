@@ -64,9 +64,7 @@ class ProviderSecret(SQLModel, table=True):
     """The client secret, encrypted. No side reads it; the door's function hands it to the server."""
 
     __tablename__: str = 'identity_secret'  # pyright: ignore
-    __table_args__ = (
-        ForeignKeyConstraint(['tenant_id', 'id'], ['identity_provider.tenant_id', 'identity_provider.id']),
-    )
+    __table_args__ = (ForeignKeyConstraint(['tenant_id', 'id'], ['identity_provider.tenant_id', 'identity_provider.id']),)
     id: UUID = Field(primary_key=True)  # the provider's
     tenant_id: UUID
     sealed: bytes
@@ -248,7 +246,13 @@ async def providers(db: AsyncSession) -> list[tuple[Provider, Company | None]]:
     asked = (
         select(Provider, Company)
         .outerjoin(Company, col(Company.id) == Provider.company_id)
-        .order_by(col(Provider.side).desc(), col(Company.id).is_not(None), func.lower(Company.name), func.lower(Provider.name), col(Provider.id))
+        .order_by(
+            col(Provider.side).desc(),
+            col(Company.id).is_not(None),
+            func.lower(Company.name),
+            func.lower(Provider.name),
+            col(Provider.id),
+        )
     )
     return [(provider, company) for provider, company in await db.exec(asked)]
 
@@ -281,7 +285,7 @@ async def only(db: AsyncSession) -> list[tuple[Only, Company | None, User | None
 async def unready(db: AsyncSession, company_id: UUID | None) -> list[str]:
     """The names of those who could not come in by a provider."""
     connection = await db.connection()
-    return [row[1] for row in await connection.exec_driver_sql('select * from app.sso_unready(%s)', (company_id,))]
+    return list((await connection.exec_driver_sql('select name from app.sso_unready(%s)', (company_id,))).scalars())
 
 
 # ---------- verbs ----------

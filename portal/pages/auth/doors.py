@@ -6,6 +6,7 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 from fastapi import APIRouter
 
 from portal.pages.auth import first_start, reset, scrape, signin, small, sso_flow, sso_offers
+from portal.sso_links import CALLBACK
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -16,7 +17,7 @@ for _side in ('client', 'staff'):
     router.add_route(sso_offers.COMPANY[_side], sso_offers.show_company, ['GET'])
     router.add_route(sso_offers.COMPANY[_side], sso_offers.take_company, ['POST'])
 router.add_route('/auth/sso/{provider}/start', sso_flow.start, ['GET'])
-router.add_route(sso_flow.CALLBACK, sso_flow.callback, ['GET'])
+router.add_route(CALLBACK, sso_flow.callback, ['GET'])
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])

@@ -16,17 +16,18 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from portal import links, oidc, sealing, visit
+from portal import oidc, sealing, visit
 from portal.components.values import Action
 from portal.domain.base import uuid7
 from portal.i18n import _
 from portal.pages.auth import plain, sessions, throttle
 from portal.pages.auth.forms import ROOT, Side, next_for
-from portal.pages.auth.sso_offers import SIGNIN, may_link
+from portal.pages.auth.sso_offers import SIGNIN
 from portal.settings import Settings
+from portal.sso_links import callback_of, may_link
 
 log = logging.getLogger('portal.sso')
-CALLBACK, COOKIE = '/auth/sso/callback', 'portal-sso'
+COOKIE = 'portal-sso'
 COOKIE_AGE = 3600  # seconds
 PURPOSES = ('signin', 'link', 'confirm')
 
@@ -43,15 +44,6 @@ class Provider:
     party: oidc.Party
 
 
-def redirect_address(host: str | None, settings: Settings) -> str:
-    """What has to be registered at the provider."""
-    return links.origin_of(host, settings) + CALLBACK
-
-
-def party_of(settings: Settings, host: str | None, issuer: str, client_id: str, secret: str | None) -> oidc.Party:
-    return oidc.Party(issuer, client_id, secret, redirect_address(host, settings))
-
-
 async def provider_of(settings: Settings, tenant: UUID, id: UUID) -> Provider | None:
     """None where there is none that is on."""
     row = await visit.database.ask('select * from app.sso_provider(:tenant, :id)', tenant=tenant, id=id)
@@ -60,7 +52,7 @@ async def provider_of(settings: Settings, tenant: UUID, id: UUID) -> Provider | 
     secret = None
     if row.sealed is not None:
         secret = sealing.unseal(settings, sealing.Place('identity_secret', 'sealed', tenant, id), bytes(row.sealed)).decode()
-    party = party_of(settings, row.host, row.issuer, row.client_id, secret)
+    party = oidc.Party(row.issuer, row.client_id, secret, callback_of(row.host, settings))
     return Provider(id, row.side, row.kind, row.name, frozenset(row.domains), party)
 
 
@@ -70,7 +62,7 @@ async def provider_of(settings: Settings, tenant: UUID, id: UUID) -> Provider | 
 async def start(request: Request) -> Response:
     """Notes the way, and sends the browser to the provider."""
     settings: Settings = request.state.settings
-    purpose, ours = request.query_params.get('for', 'signin'), urlsplit(redirect_address(request.state.tenant.host, settings))
+    purpose, ours = request.query_params.get('for', 'signin'), urlsplit(callback_of(request.state.tenant.host, settings))
     if (urlsplit(f'//{request.headers.get("host", "")}').hostname or '') != ours.hostname:
         # one comes back to the configured address: the cookie has to be there
         return RedirectResponse(f'{ours.scheme}://{ours.netloc}{request.url.path}?{request.url.query}', 303)
@@ -104,7 +96,9 @@ async def start(request: Request) -> Response:
     hint = request.query_params.get('hint', '')
     if purpose == 'confirm':
         hint = arrival.facts['email']
-    there = oidc.address(metadata, provider.party, state=state, nonce=nonce, verifier=verifier, anew=purpose == 'confirm', hint=hint[:254])
+    there = oidc.address(
+        metadata, provider.party, state=state, nonce=nonce, verifier=verifier, anew=purpose == 'confirm', hint=hint[:254]
+    )
     response = RedirectResponse(there, 303)
     response.set_cookie(COOKIE, str(_signer(settings).dumps(browser)), max_age=COOKIE_AGE, path='/auth/sso', secure=settings.secure,
                         httponly=True, samesite='lax')  # fmt: skip
@@ -222,7 +216,10 @@ async def _link(request: Request, provider: Provider, account: oidc.Account, onw
     )  # fmt: skip
     if not row[0]:
         back = Action(_('Back to the settings'), href=onward or '/', kind='primary')
-        words = _('It may be linked with somebody else, or you have one of {name} already, or your proof of who you are is too old.', name=provider.name)
+        words = _(
+            'It may be linked with somebody else, or you have one of {name} already, or your proof of who you are is too old.',
+            name=provider.name,
+        )
         return plain.message(request, 409, _('This account was not linked'), words, side=provider.side, actions=(back,), label=_('Nothing was changed'))  # fmt: skip
     return RedirectResponse(onward or ROOT[provider.side], 303)
 
@@ -233,7 +230,9 @@ async def _confirm(request: Request, provider: Provider, account: oidc.Account, 
         tenant=request.state.tenant.id, provider=provider.id, issuer=provider.party.issuer, subject=account.subject,
     )  # fmt: skip
     if not row[0]:
-        return _says(request, 403, provider.side, _('This was not you'), _('The account that signed in there is not linked with you here.'))
+        return _says(
+            request, 403, provider.side, _('This was not you'), _('The account that signed in there is not linked with you here.')
+        )
     return RedirectResponse(onward or ROOT[provider.side], 303)
 
 
@@ -257,8 +256,13 @@ def _over(request: Request, side: Side) -> Response:
 
 
 def _away(request: Request, provider: Provider, error: Exception) -> Response:
-    log.warning('an identity provider does not work: %s %s', type(error).__name__, getattr(error, 'what', getattr(error, 'kind', '')))
-    words = _('{name} cannot be reached right now, or is not set up rightly. Try again in a moment, or sign in another way.', name=provider.name)
+    log.warning(
+        'an identity provider does not work: %s %s', type(error).__name__, getattr(error, 'what', getattr(error, 'kind', ''))
+    )
+    words = _(
+        '{name} cannot be reached right now, or is not set up rightly. Try again in a moment, or sign in another way.',
+        name=provider.name,
+    )
     return plain.after(_says(request, 503, provider.side, _('That sign-in does not work right now'), words), 30)
 
 
@@ -267,4 +271,3 @@ def _not_found(request: Request) -> Response:
         request, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), label=_('No page at this address'),
         actions=(Action(_('Go to the start'), href='/'),),
     )  # fmt: skip
-

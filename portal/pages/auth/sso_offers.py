@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,11 +20,10 @@ from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
 from portal.pages.auth import plain
 from portal.pages.auth.forms import Side, next_for, plain_email, side_of, typed
-from portal.settings import Settings
+from portal.sso_links import start
 
 COMPANY: dict[Side, str] = {'client': '/auth/client-portal/company', 'staff': '/auth/msp/company'}
 SIGNIN: dict[Side, str] = {'client': SIGN_IN[CLIENT], 'staff': SIGN_IN[MSP]}
-LINK_AGE = 300  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,17 @@ class Offer:
     icon: str
 
 
-def start(provider: UUID | str, onward: str | None = None, **more: str) -> str:
-    """Where a way to a provider begins."""
-    asked = {'next': onward or '', **more}
-    query = urlencode({name: value for name, value in asked.items() if value})
-    return f'/auth/sso/{provider}/start' + (f'?{query}' if query else '')
-
-
 async def offers(request: Request, side: Side, onward: str | None) -> list[Offer]:
     """One question, whoever asks."""
-    found: dict[str, Any] = (await visit.database.ask('select app.sso_offers(:tenant, :side)', tenant=request.state.tenant.id, side=side))[0]
+    found: dict[str, Any] = (
+        await visit.database.ask('select app.sso_offers(:tenant, :side)', tenant=request.state.tenant.id, side=side)
+    )[0]
     made = [
-        Offer(_('Sign in with {name}', name=each['name']), start(each['id'], onward), 'building-2' if each['kind'] == 'other' else 'key-round')
+        Offer(
+            _('Sign in with {name}', name=each['name']),
+            start(each['id'], onward),
+            'building-2' if each['kind'] == 'other' else 'key-round',
+        )
         for each in found['providers']
     ]
     if found['companies'] and side == 'client':
@@ -114,35 +111,25 @@ async def leads_to_only_way(request: Request, side: Side, tenant: UUID, user: UU
     href = start(row[0], onward) if row and row[0] else COMPANY[side] if side == 'client' else SIGNIN[side]
     words = _('Your company has decided that its people sign in through it, and not with a password.')
     if side == 'staff':
-        words = _('{msp} has decided that its staff sign in through its own sign-in, and not with a password.', msp=request.state.tenant.name)
+        words = _(
+            '{msp} has decided that its staff sign in through its own sign-in, and not with a password.',
+            msp=request.state.tenant.name,
+        )
     actions = (Action(_('Go on to that sign-in'), href=href, kind='primary'), Action(_('Back'), href=SIGNIN[side]))
-    return plain.message(request, 403, _('Sign in through your company'), words, side=side, actions=actions, label=_('One more step'))
+    return plain.message(
+        request, 403, _('Sign in through your company'), words, side=side, actions=actions, label=_('One more step')
+    )
 
 
 # ---------- for those who are signed in ----------
-
-
-def _links(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='sso-link')
-
-
-def link_address(settings: Settings, token: bytes, provider: UUID | str, onward: str) -> str:
-    """For whoever has just shown that they want to link an account: another site cannot make this address."""
-    return start(provider, onward, **{'for': 'link', 'ticket': str(_links(settings).dumps([token.hex(), str(provider)]))})
-
-
-def may_link(settings: Settings, ticket: str, token: bytes, provider: UUID) -> bool:
-    try:
-        return _links(settings).loads(ticket[:1000], max_age=LINK_AGE) == [token.hex(), str(provider)]
-    except BadData:
-        return False
 
 
 async def ways_to_confirm(token: bytes, onward: str) -> list[Offer]:
     """For the page that asks for a fresh proof: the providers that know the person of this session."""
     rows: list[dict[str, str]] = (await visit.database.ask('select app.sso_mine(:token)', token=token))[0]
     return [
-        Offer(_('Confirm with {name}', name=row['name']), start(row['id'], onward, **{'for': 'confirm'}), 'key-round') for row in rows
+        Offer(_('Confirm with {name}', name=row['name']), start(row['id'], onward, **{'for': 'confirm'}), 'key-round')
+        for row in rows
     ]
 
 

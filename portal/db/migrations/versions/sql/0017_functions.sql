@@ -236,6 +236,11 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
     join identity_provider p on p.tenant_id = i.tenant_id and p.id = i.provider_id
   where p.enabled and i.subject is not null and i.issuer = p.issuer $$;
 
+-- Also of a provider that is off, to check it.
+create function app.identity_secret(p_tenant uuid, p_provider uuid) returns bytea
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select (select sealed from identity_secret where tenant_id = p_tenant and id = p_provider) $$;
+
 -- ---------- inside ----------
 
 create function app.keep_identity_secret(p_provider uuid, p_sealed bytea) returns void
@@ -252,6 +257,10 @@ end $$;
 create function app.came_by_sso() returns boolean
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select exists (select from session where tenant_id = app.tenant() and id = app.session() and 'sso' = any (proofs)) $$;
+
+create function app.has_identity_secret(p_provider uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select app.may('access.manage') and exists (select from identity_secret where tenant_id = app.tenant() and id = p_provider) $$;
 
 -- One's own accounts, and where one could have one. Nothing for who looks at the portal as somebody else.
 create function app.my_accounts() returns jsonb
