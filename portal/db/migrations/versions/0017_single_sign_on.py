@@ -33,7 +33,7 @@ def upgrade() -> None:
         'identity_provider': 'select, update',  # to lock a row
         'identity_secret': 'select, insert, update',
         'identity': 'select, insert, update, delete',
-        'sso_flow': 'select, insert, delete',
+        'sso_flow': 'select, insert, update, delete',  # update: to lock what is over
         'sso_only': 'select, delete',
     }.items():
         op.execute(f'grant {rights} on {table} to portal_definer')

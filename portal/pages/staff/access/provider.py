@@ -236,7 +236,7 @@ class ProviderPage(ProviderForm):
         secret = self.take(act)
         try:
             async with self.here.visit.work() as db:
-                await change_provider(db, self.by, self.id, self.wish)
+                self.provider = await change_provider(db, self.by, self.id, self.wish)
                 if secret:
                     await self.keep(db, self.id, secret)
         except Wrong as wrong:
