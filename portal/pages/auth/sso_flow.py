@@ -220,7 +220,7 @@ async def _link(request: Request, provider: Provider, account: oidc.Account, onw
             'It may be linked with somebody else, or you have one of {name} already, or your proof of who you are is too old.',
             name=provider.name,
         )
-        return plain.message(request, 409, _('This account was not linked'), words, side=provider.side, actions=(back,), label=_('Nothing was changed'))  # fmt: skip
+        return plain.message(request, 409, _('This account was not linked'), words, side=provider.side, actions=(back,), label=_('Nothing was changed'), here=SIGNIN[provider.side])  # fmt: skip
     return RedirectResponse(onward or ROOT[provider.side], 303)
 
 
@@ -241,7 +241,10 @@ async def _confirm(request: Request, provider: Provider, account: oidc.Account, 
 
 def _says(request: Request, status: int, side: Side, title: str, words: str, label: str = '') -> Response:
     actions = (Action(_('Back to sign-in'), href=SIGNIN[side], kind='primary'),)
-    return plain.message(request, status, title, words, side=side, actions=actions, label=label or _('Not signed in'))
+    # its links name another address: that of the request carries the code
+    return plain.message(
+        request, status, title, words, side=side, actions=actions, label=label or _('Not signed in'), here=SIGNIN[side]
+    )  # fmt: skip
 
 
 def _nobody(request: Request, provider: Provider) -> Response:
