@@ -284,6 +284,7 @@ async def only(db: AsyncSession) -> list[tuple[Only, Company | None, User | None
 
 async def unready(db: AsyncSession, company_id: UUID | None) -> list[str]:
     """The names of those who could not come in by a provider."""
+    await db.flush()
     connection = await db.connection()
     return list((await connection.exec_driver_sql('select name from app.sso_unready(%s)', (company_id,))).scalars())
 
