@@ -328,7 +328,7 @@ def as_found(settings: Settings, env: Mapping[str, str] | None = None) -> str:
     for setting in SETTINGS:
         value = given.get(setting.name, '').strip()
         shown = '(set, not shown)' if value and setting.secret else value or setting.default or '(not set)'
-        lines.append(f'{setting.name:<24}{shown}' + ('' if value or shown == '(not set)' else '  (default)'))
+        lines.append(f'{setting.name:<26}{shown}' + ('' if value or shown == '(not set)' else '  (default)'))
     return '\n'.join(lines) + '\n'
 
 

@@ -421,13 +421,13 @@ async def require_sso(db: AsyncSession, by: Principal, company_id: UUID | None, 
     account has to stay that comes in by its password, `exempt_id`: an MSP admin, for the day the provider is away."""
     await _alone(db, by)
     side = 'client' if company_id else 'staff'
-    usable = select(Provider.id).where(Provider.side == side, col(Provider.enabled))
+    usable = select(Provider.id).where(Provider.side == side, col(Provider.enabled), col(Provider.check_problem).is_(None))
     if company_id:
         if await db.get(Company, company_id) is None:
             raise NotFound
         usable = usable.where(col(Provider.company_id).is_(None) | (col(Provider.company_id) == company_id))
     if not (await db.exec(usable)).first():
-        raise Wrong(whose=_('There is no provider for them yet that is on.'))
+        raise Wrong(whose=_('There is no provider for them yet that is on and works.'))
     if company_id is None:
         exempt = await db.get(User, exempt_id) if exempt_id else None
         if exempt is None or exempt.disabled_at is not None or exempt.staff_role != 'MspAdmin':

@@ -121,7 +121,7 @@ async def by_company(page: Page, email: str) -> None:
 async def nobody(page: Page) -> None:
     """The one page for everybody who may not come in."""
     await expect(page.get_by_role('heading', name='No access with this account')).to_be_visible()
-    assert 'portal' not in {cookie['name'] for cookie in await page.context.cookies()}
+    assert 'portal' not in {cookie.get('name') for cookie in await page.context.cookies()}
 
 
 # ---------- coming in ----------
@@ -299,7 +299,7 @@ async def test_what_came_back_once_does_not_come_back_twice(idp: Idp, cast: Cast
 
 
 async def nobody_signed_in(page: Page) -> None:
-    assert 'portal' not in {cookie['name'] for cookie in await page.context.cookies()}
+    assert 'portal' not in {cookie.get('name') for cookie in await page.context.cookies()}
 
 
 async def test_a_code_of_somebody_else(idp: Idp, cast: Cast, page_as: PageAs) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from portal.db.cast import Cast, Member
+from portal.db.engine import SignedOut
+from portal.db.server import Cluster
 from portal.domain import sso
 from portal.domain.access import ProofNeeded
 from portal.domain.base import Wrong
@@ -100,12 +102,13 @@ async def test_whose_provider_it_is_is_nobody_else_s_business(visit_as: VisitAs,
 
 
 async def test_what_ada_learns_of_her_company(visit_as: VisitAs, cast: Cast) -> None:
-    await made(await visit_as(cast.mona), replace(GOOD, whose=str(cast.acme.id)))
-    for who, names in ((cast.ada, ['Directory']), (cast.bea, [])):
+    await made(await visit_as(cast.mona), replace(GOOD, name='Acme account', whose=str(cast.acme.id)))
+    for who, names in ((cast.ada, ['Acme account']), (cast.bea, []), (cast.tess, []), (cast.cleo, [])):
         visit = await visit_as(who)
         async with visit.work() as db:
-            found = (await (await db.connection()).exec_driver_sql('select app.company_sso()')).scalar()
-        assert found and found['providers'] == names
+            found = (await (await db.connection()).exec_driver_sql('select app.my_accounts()')).scalar()
+        assert found
+        assert [offer['name'] for offer in found['offers']] == names
 
 
 async def test_only_by_a_provider_needs_one(visit_as: VisitAs, cast: Cast) -> None:
@@ -141,8 +144,6 @@ async def test_the_staff_keep_somebody_with_a_password(visit_as: VisitAs, cast: 
     tess = await visit_as(cast.tess)
     async with mona.work() as db:
         await sso.require_sso(db, mona.by, None, cast.mona.user_id)
-    from portal.db.engine import SignedOut
-
     with pytest.raises(SignedOut):  # her session was opened with a password
         async with tess.work():
             pass
@@ -180,3 +181,19 @@ async def test_an_account_linked_in_advance_is_one_person_s(visit_as: VisitAs, c
             async with mona.work() as db:
                 await sso.link_in_advance(db, mona.by, provider.id, who.user_id, account)
         assert list(wrong.value.fields) == [field]
+
+
+def test_the_way_back_on_the_server(cast: Cast, cluster: Cluster, maintenance: str) -> None:
+    """Of one MSP alone, and written down."""
+    with psycopg.connect(cluster.conninfo('portal_owner'), autocommit=True) as c:
+        for what, changed in (('staff', 0), ('bakery', 0), ('bolt', 1), ('bolt', 0)):
+            assert c.execute('select app.sso_off(%s, %s)', (cast.northwind.host, what)).fetchone() == (changed,)
+    with psycopg.connect(maintenance) as c:
+        left = c.execute(
+            'select company_id from sso_only where tenant_id in (%s, %s)', (cast.northwind.id, cast.southgate.id)
+        ).fetchall()
+        logged = c.execute(
+            "select action, detail ->> 'by' from audit where company_id = %s and actor_id is null", (cast.bolt.id,)
+        ).fetchall()
+    assert {row[0] for row in left} == {cast.acme.id, cast.bakery.id}
+    assert logged == [('sso.no_longer_only', 'the server')]

@@ -477,8 +477,8 @@ async def test_an_account_is_one_person_s(
 
 
 @pytest.mark.parametrize(('claims', 'good'), [
-    ({'auth_time': int(time.time()) + 30}, True), ({'auth_time': int(time.time()) - 3600}, False), ({}, False), ({'auth_time': 'now'}, False),
-    ({'auth_time': int(time.time()) + 30, 'sub': 'somebody'}, False),
+    ({'auth_time': 30}, True), ({'auth_time': -3600}, False), ({}, False), ({'auth_time': 'now'}, False),
+    ({'auth_time': 30, 'sub': 'somebody'}, False),
 ])  # fmt: skip
 async def test_a_proof_must_be_fresh_and_one_s_own(
     browser: Browser, idp: Hostile, known: Known, cast: Cast, sql: Sql, claims: dict[str, Any], good: bool
@@ -488,6 +488,8 @@ async def test_a_proof_must_be_fresh_and_one_s_own(
     sql("update session set proved_at = now() - interval '1 hour' where user_id = %s", cast.ada.user_id)
     asked = await goes(ada, provider, **{'for': 'confirm', 'next': '/client-portal/acme'})
     assert (asked['prompt'], asked['max_age']) == ('login', '0')
+    if isinstance(after := claims.get('auth_time'), int):  # seconds from now
+        claims = {**claims, 'auth_time': int(time.time()) + after}
     idp.claims = {**ADA, **claims}
     answer = await back(ada, idp, asked)
     assert (answer.status_code == 303) is good

@@ -42,7 +42,7 @@ def upgrade() -> None:
     callers = {
         'door': DOOR,
         'staff': (*OWN, 'keep_identity_secret(uuid, bytea)', 'sso_unready(uuid)', 'came_by_sso()', 'has_identity_secret(uuid)'),
-        'client': (*OWN, 'company_sso()'),
+        'client': OWN,
         'worker': ('sso_only(uuid, uuid)',),
         'definer': ('sso_fits(identity_provider, users, text)', 'sso_off(text, text)', *DOOR),
     }

@@ -298,15 +298,6 @@ begin
   return named;
 end $$;
 
--- Of a company, for its people: whether they come in by a provider only.
-create function app.company_sso() returns jsonb
-language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select jsonb_build_object(
-    'only', exists (select from sso_only o where o.tenant_id = app.tenant() and o.company_id = app.company()),
-    'providers', coalesce((select jsonb_agg(p.name order by lower(p.name)) from identity_provider p
-      where p.tenant_id = app.tenant() and p.company_id = app.company() and p.enabled), '[]'))
-  where app.company() is not null $$;
-
 -- Who would be left without a way in if a company (null: the staff) came in by providers only.
 create function app.sso_unready(p_company uuid) returns table (id uuid, name text)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
