@@ -176,7 +176,7 @@ def issuer_of(wish: Wish) -> str:
     if not good or '?' in issuer or '#' in issuer or '\\' in issuer:
         raise Wrong(issuer=_('An address such as https://login.example.com/realms/us, as the provider calls itself.'))
     if issuer.startswith(MICROSOFT):
-        raise Wrong(issuer=_('Choose Microsoft 365 above, and enter the tenant id.'))
+        raise Wrong(issuer=_('Add Microsoft 365 instead, and enter the tenant id.'))
     return issuer
 
 
@@ -497,7 +497,7 @@ async def _still_needed(db: AsyncSession, me: Provider) -> None:
     for company_id in await db.exec(asked):
         concerned = me.side == 'staff' or me.company_id in (None, company_id)
         if me.enabled and concerned and company_id not in left and None not in left:
-            raise Wrong(provider=_('People come in by this alone. Allow passwords first, below.'))
+            raise Wrong(provider=_('People come in by this alone. Allow passwords first, under Access.'))
 
 
 async def _theirs(db: AsyncSession, to: Provider, user_id: UUID) -> User:

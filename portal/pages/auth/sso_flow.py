@@ -249,7 +249,7 @@ def _says(request: Request, status: int, side: Side, title: str, words: str, lab
 
 def _nobody(request: Request, provider: Provider) -> Response:
     """Unknown, disabled, of another company, of the other side, an address that nobody vouches for: one answer."""
-    words = _('{name} knows you, but you cannot come in here with that account. Please ask whoever manages your access; they find the reason in the portal.', name=provider.name)  # fmt: skip
+    words = _('{name} knows you, but you cannot come in here with that account. Please ask whoever manages your access.', name=provider.name)  # fmt: skip
     return _says(request, 403, provider.side, _('No access with this account'), words)
 
 
