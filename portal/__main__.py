@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     shown = _add(commands, 'settings', show_settings, 'show every setting as it is now; secrets are not shown')
     shown.add_argument('--markdown', action='store_true', help='print docs/settings.md instead')
     _add(commands, 'reseal', reseal, 'encrypt secret fields anew with the present PORTAL_SECRET_KEY, after it was changed')
+    off = _add(commands, 'sso-off', sso_off, 'let people come in with passwords again who had to come by single sign-on')
+    off.add_argument('what', help='“staff”, or the short name of a company as it stands in its address')
+    off.add_argument('--tenant', help='the provider (its name or host), where several use this portal')
     db = commands.add_parser('db', help='the database').add_subparsers(required=True, metavar='COMMAND')
     _add(
         db,
@@ -150,6 +153,21 @@ def reseal(settings: Settings) -> int:
               file=sys.stderr)  # fmt: skip
         return WITH_PROBLEMS
     print(f'Encrypted anew: {changed}. No field needs an old key any more.')
+    return 0
+
+
+def sso_off(settings: Settings, *, what: str, tenant: str | None) -> int:
+    import psycopg
+
+    def ask(cluster: 'Cluster') -> int:
+        with psycopg.connect(cluster.conninfo('portal_owner')) as connection:
+            row = connection.execute('select app.sso_off(%s, %s)', (tenant, what)).fetchone()
+            return row[0] if row else 0
+
+    if not (changed := with_cluster(settings, ask)):
+        print(f'Nothing was changed: for {what} nobody has asked for single sign-on only.', file=sys.stderr)
+        return WITH_PROBLEMS
+    print(f'Passwords count again for {what}' + (f', at {changed} providers.' if changed > 1 else '.'))
     return 0
 
 

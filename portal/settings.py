@@ -193,6 +193,10 @@ class Settings:
         'PORTAL_TRUSTED_PROXIES', NETWORKS, '127.0.0.0/8, ::1',
         'The proxies in front, which may say who comes: only from them are the X-Forwarded headers believed.',
     )  # fmt: skip
+    outgoing_networks: Networks = setting(
+        'PORTAL_OUTGOING_NETWORKS', NETWORKS, '',
+        'Networks of your own that the portal may speak to, such as that of your identity provider. Without any: the internet only.',
+    )  # fmt: skip
     data_dir: Path = setting(
         'PORTAL_DATA_DIR', PATH, '.portal', 'For files, the secret key and the private database; the demo in demo/.'
     )
@@ -324,7 +328,7 @@ def as_found(settings: Settings, env: Mapping[str, str] | None = None) -> str:
     for setting in SETTINGS:
         value = given.get(setting.name, '').strip()
         shown = '(set, not shown)' if value and setting.secret else value or setting.default or '(not set)'
-        lines.append(f'{setting.name:<24}{shown}' + ('' if value or shown == '(not set)' else '  (default)'))
+        lines.append(f'{setting.name:<26}{shown}' + ('' if value or shown == '(not set)' else '  (default)'))
     return '\n'.join(lines) + '\n'
 
 

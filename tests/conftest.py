@@ -31,7 +31,8 @@ SECRET = 'a-secret-for-tests-that-is-long-enough'
 
 
 def test_settings(**more: str) -> Settings:
-    return portal_settings.load({'PORTAL_DATA_DIR': str(FOLDER), 'PORTAL_SECRET_KEY': SECRET, **more})
+    own = {'PORTAL_DATA_DIR': str(FOLDER), 'PORTAL_SECRET_KEY': SECRET, 'PORTAL_OUTGOING_NETWORKS': '127.0.0.0/8, ::1'}
+    return portal_settings.load({**own, **more})
 
 
 @pytest.fixture(scope='session')

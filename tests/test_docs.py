@@ -48,7 +48,7 @@ def test_what_is_told_to_be_typed_exists(document: Path) -> None:
     words = code(document)
     targets = set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
     assert set(re.findall(r'\bmake ([a-z]+)', words)) <= targets
-    for command in re.findall(r'python -m portal((?: [a-z]+)+)', words):
+    for command in re.findall(r'python -m portal((?: [a-z-]+)+)', words):
         _parser().parse_args(command.split())  # ends with SystemExit where there is no such command
 
 

@@ -79,6 +79,7 @@ TABLES = (
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
+    'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only',
 )  # fmt: skip
 
 
@@ -210,6 +211,7 @@ def make(maintenance_conninfo: str) -> Cast:
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
     _desk(scene, members, everything)
     _access(scene, members)
+    _providers(scene, members)
     with _connection(maintenance_conninfo).transaction():
         insert(_connection(maintenance_conninfo), scene.rows)
         unread = [f'{members[who].user_id} {everything[ticket].id}' for who, ticket in UNREAD]
@@ -297,6 +299,22 @@ def _access(scene: '_Scene', m: Mapping[str, Member]) -> None:
         scene.add('factor_reminder', **me, due_on=far.date().isoformat(), days=14)
         scene.add('recovery', **me, company_id=m[helped].company_id, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
                   ready_at=scene.now, expires_at=scene.now, needs_staff=False, used_at=scene.now)  # fmt: skip
+
+
+def _providers(scene: '_Scene', m: Mapping[str, Member]) -> None:
+    """Each MSP has begun to set up single sign-on for its clients, and has not turned it on."""
+    for admin, client in (('mona', 'ada'), ('mona', 'bea'), ('stan', 'cleo')):
+        tenant, me = {'tenant_id': m[admin].tenant_id}, uuid7()
+        issuer, company = f'https://login.{client}.invalid', m[client].company_id
+        scene.add('identity_provider', **tenant, id=me, company_id=company, side='client', kind='other', name='Directory',
+                  issuer=issuer, client_id='portal', domains=[], enabled=False, created_at=scene.now,
+                  created_by_id=m[admin].user_id)  # fmt: skip
+        scene.add('identity_secret', **tenant, id=me, sealed=b'sealed')
+        scene.add('identity', **tenant, id=uuid7(), provider_id=me, user_id=m[client].user_id, issuer=issuer, subject='1',
+                  linked_by='staff', linked_at=scene.now)  # fmt: skip
+        scene.add('sso_flow', **tenant, provider_id=me, state_hash=secrets.token_bytes(32), browser_hash=b'b', purpose='signin',
+                  nonce='n', verifier='v', started_at=scene.now, expires_at=scene.now + timedelta(minutes=10))  # fmt: skip
+        scene.add('sso_only', **tenant, id=uuid7(), company_id=company, since=scene.now, created_by_id=m[admin].user_id)
 
 
 class _Scene:

@@ -8,7 +8,7 @@ from portal.db.server import Cluster
 from portal.settings import Settings
 
 #: Every sealed column: table and column. The table has `tenant_id` and `id`, the column is bytea.
-SEALED: tuple[tuple[str, str], ...] = (('totp', 'secret'),)
+SEALED: tuple[tuple[str, str], ...] = (('totp', 'secret'), ('identity_secret', 'sealed'))
 
 
 def reseal(cluster: Cluster, settings: Settings) -> int:

@@ -134,6 +134,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
+        sso_only=letter.kind == 'password_reset' and (await db.exec(select(sql.app.sso_only(tenant.id, to.id)))).one(),
         due=due, address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
     )  # fmt: skip
 

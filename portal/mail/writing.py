@@ -48,6 +48,7 @@ class Facts:
     files: list[str] = field(default_factory=list[str])  # names of what came with the comment
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
+    sso_only: bool = False  # a password alone does not let them in
     address: str = ''  # where it goes, if not to the person's present address
     due: datetime | None = None  # from when they need a second factor
 
@@ -148,9 +149,11 @@ def paragraphs(facts: Facts) -> list[str]:
                   company=company, msp=facts.tenant.name),
             ]  # fmt: skip
         case 'password_reset':
+            only = _('You sign in with your company’s account here: with a password you cannot come in, also not with a new one.')
             return [
                 _('Hello {name},', name=facts.to.name),
                 _('somebody, probably you, asked for a new password. The link works for 30 minutes, and once.'),
+                *([only] if facts.sso_only else []),
                 _('If it was not you, you need not do anything: your password stays as it is.'),
             ]
         case 'many_failures':

@@ -57,6 +57,8 @@ PICTURES = (
     Picture('replies', 'Mona Reyes', '/replies', 'Texts for answers given again and again', ''),
     Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
+    Picture('access', 'Mona Reyes', '/access', 'How people come in', ''),
+    Picture('provider', 'Mona Reyes', '/access/sso/new', 'An identity provider', ''),
     Picture('portal', 'Mona Reyes', '/portal', 'What holds for everybody', ''),
     Picture('health', 'Mona Reyes', '/health', 'How the portal is doing', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),

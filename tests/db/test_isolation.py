@@ -332,6 +332,7 @@ def test_models_and_tables_are_the_same(maintenance: str, tables: dict[str, set[
     import portal.domain.passkeys
     import portal.domain.policy
     import portal.domain.recovery
+    import portal.domain.sso
     import portal.domain.tickets
     import portal.domain.tickets.exporting
     import portal.domain.views  # noqa: F401

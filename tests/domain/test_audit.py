@@ -5,7 +5,7 @@ import json
 import pkgutil
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from portal.domain import (
     people,
     policy,
     recovery,
+    sso,
     team,
     tenants,
     tickets,
@@ -160,6 +161,29 @@ async def staff_come(db: AsyncSession, by: Principal, c: Cast) -> None:
     await team.add_staff(db, by, name='Nils Berg', email='nils@northwind.example', role='Technician')
 
 
+def a_provider(c: Cast) -> sso.Wish:
+    return sso.Wish(str(c.acme.id), 'other', 'Directory', '', 'https://login.example', 'portal', 'acme.example')
+
+
+async def sets_up_sso(db: AsyncSession, by: Principal, c: Cast) -> None:
+    made = await sso.add_provider(db, by, a_provider(c))
+    await sso.change_provider(db, by, made.id, replace(a_provider(c), name='Login'))
+    await sso.keep_secret(db, by, made.id, b'sealed')
+    await sso.note_check(db, by, made.id, None)
+    await sso.enable_provider(db, by, made.id, True)
+    linked = await sso.link_in_advance(db, by, made.id, c.ada.user_id, 'a.brandt@holding.example')
+    await sso.unlink(db, by, linked.id)
+    await sso.allow_passwords(db, by, c.acme.id)
+    await sso.require_sso(db, by, c.acme.id)
+    await sso.allow_passwords(db, by, c.acme.id)
+    await sso.remove_provider(db, by, made.id)
+
+
+async def unlinks(db: AsyncSession, by: Principal, c: Cast) -> None:
+    mine = await (await db.connection()).exec_driver_sql("select app.my_accounts() -> 'accounts' -> 0 ->> 'id'")
+    await sso.unlink_own(db, by, UUID(mine.scalar()))
+
+
 async def removes_a_file(db: AsyncSession, by: Principal, c: Cast) -> None:
     await files.remove_file(db, by, await uploaded(db, by, NEW_TICKET))
 
@@ -264,6 +288,14 @@ CASES = (
     Case('team.enable', 'mona', lambda db, by, c: team.enable(db, by, c.finn.user_id), only(Line('staff.enabled', None, 'finn')),
          before=lambda db, by, c: team.disable(db, by, c.finn.user_id)),
     Case('team.welcome_staff', 'mona', lambda db, by, c: team.welcome_staff(db, by, c.finn.user_id), only(Line('staff.welcomed', None, 'finn'))),
+    Case('sso.add_provider sso.change_provider sso.keep_secret sso.note_check sso.enable_provider sso.link_in_advance sso.unlink sso.require_sso '
+         'sso.allow_passwords sso.remove_provider', 'mona', sets_up_sso,
+         only(Line('sso.added', 'acme', detail={'name': 'Directory', 'issuer': 'https://login.example', 'domains': ['acme.example']}),
+              Line('sso.changed', 'acme', detail={'before': {'name': 'Directory'}, 'after': {'name': 'Login'}}), Line('sso.secret', 'acme'),
+              Line('sso.on', 'acme'), Line('identity.linked', 'acme', 'ada', {'provider': 'Login', 'by': 'staff'}),
+              Line('identity.unlinked', 'acme', 'ada', {'provider': 'Login'}), Line('sso.no_longer_only', 'acme', 'acme'),
+              Line('sso.only', 'acme', 'acme'), Line('sso.no_longer_only', 'acme', 'acme'), Line('sso.removed', 'acme'))),
+    Case('sso.unlink_own', 'ada', unlinks, only(Line('identity.unlinked', 'acme', 'ada', {'provider': 'Directory'}))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
     # how people come in

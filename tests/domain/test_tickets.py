@@ -422,6 +422,7 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'passkeys',
             'policy',
             'recovery',
+            'sso',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+import psycopg
+
+from portal import visit
 from portal.db.cast import Cast, Member
 from portal.domain.clients import change_email
 from portal.domain.companies import archive_company
@@ -42,3 +45,20 @@ async def test_nobody_of_an_archived_company_gets_a_letter_about_it(
         await outbox.quiet()
     assert outbox.states('reply', cast.ugo) == ['dropped']
     assert not post.to(cast.ugo)
+
+
+async def test_a_letter_for_a_new_password_says_that_it_is_not_enough(
+    cast: Cast, post: Postman, outbox: Outbox, working: Working, maintenance: str
+) -> None:
+    """To whom comes in by an identity provider only, and to nobody else."""
+    with psycopg.connect(maintenance, autocommit=True) as c:
+        c.execute('update identity_provider set enabled = true where company_id = %s', (cast.acme.id,))
+    for who in (cast.ada, cast.bea):
+        await visit.database.ask(
+            "select app.ask_reset(:tenant, 'client', :email, 'password_reset')", tenant=who.tenant_id, email=who.email
+        )
+    async with working():
+        await outbox.quiet()
+    for who, told in ((cast.ada, True), (cast.bea, False)):
+        [letter] = post.to(who)
+        assert ('with a password you cannot come in' in part(letter, 'plain').replace('\n', ' ')) is told

@@ -17,8 +17,11 @@ from portal.pages.auth import (
     setting_up,
     signin,
     small,
+    sso_flow,
+    sso_offers,
 )
 from portal.pages.auth.methods import passkey
+from portal.sso_links import CALLBACK
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -34,6 +37,10 @@ for _side in ('client', 'staff'):
     router.add_route(entering.SECOND[_side], second.take, ['POST'])
     router.add_route(signin.FORGOT[_side], reset.show_forgot, ['GET'])
     router.add_route(signin.FORGOT[_side], reset.take_forgot, ['POST'])
+    router.add_route(sso_offers.COMPANY[_side], sso_offers.show_company, ['GET'])
+    router.add_route(sso_offers.COMPANY[_side], sso_offers.take_company, ['POST'])
+router.add_route('/auth/sso/{provider}/start', sso_flow.start, ['GET'])
+router.add_route(CALLBACK, sso_flow.callback, ['GET'])
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
 router.add_route(passkey.CONFIRM_OPTIONS, passkey.confirm_options, ['POST'])

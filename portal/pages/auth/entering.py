@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from portal import visit
 from portal.guard import CLIENT, MSP, SIGN_IN
-from portal.pages.auth import recovering, sessions
+from portal.pages.auth import recovering, sessions, sso_offers
 from portal.pages.auth.forms import ROOT, Side, next_for
 from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.sessions import Proof
@@ -31,6 +31,8 @@ async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Pr
     tenant = request.state.tenant.id
     proofs = proof if isinstance(proof, tuple) else (proof,)
     onward = next_for(side, next)
+    if 'sso' not in proofs and await sso_offers.is_only_way(tenant, user):
+        return await sso_offers.leads_to_only_way(request, side, tenant, user, onward)
     if await asks_more(tenant, user, proofs):
         step = SET_UP if await recovering.helps(request, user) else SECOND
         return await _to(step[side], request, side, user, proofs, onward)
@@ -49,7 +51,10 @@ async def asks_more(tenant: UUID, user: UUID, proofs: tuple[Proof, ...]) -> bool
     """Whether what was proved is too little for this person."""
     if len(set(proofs)) > 1 or 'passkey' in proofs:
         return False
-    if 'sso' in proofs and not (await visit.database.ask('select app.sso_is_too_little(:tenant, :user)', tenant=tenant, user=user))[0]:
+    if (
+        'sso' in proofs
+        and not (await visit.database.ask('select app.sso_is_too_little(:tenant, :user)', tenant=tenant, user=user))[0]
+    ):
         return False  # a provider's own factors count, unless a rule says otherwise
     return (await visit.database.ask('select app.has_factor(:tenant, :user)', tenant=tenant, user=user))[0]
 

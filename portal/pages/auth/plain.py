@@ -44,13 +44,14 @@ def _theme() -> Theme:
 def message(
     request: Request, status: int, title: str, words: Text, *, side: Side = 'client', actions: tuple[Action, ...] = (),
     reference: str = '', kind: str = 'plain', label: str = '', sign_out: bool = False,
+    here: str | None = None,
 ) -> Response:  # fmt: skip
     """A page that says something, and nothing else. `sign_out` adds a button that does that, with `actions` after it."""
     if sign_out:
         actions = (Action(_('Sign out'), type='submit'), *actions)
     fault = {'label': label, 'kind': kind, 'reference': reference, 'at': i18n.now() if reference else None}
     content = render('auth/message.html', title=title, words=words, actions=actions, fault=fault, sign_out=sign_out)
-    return HTMLResponse(plain.lone(page(request, title, side), content), status)
+    return HTMLResponse(plain.lone(page(request, title, side, here=here), content), status)
 
 
 def door(

@@ -15,7 +15,7 @@ from portal.components.render import render
 from portal.components.values import MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import entering, passkeys, passwords, plain, sessions, throttle
+from portal.pages.auth import entering, passkeys, passwords, plain, sessions, sso_offers, throttle
 from portal.pages.auth.forms import USER_TYPE, Side, next_for, plain_email, side_of, typed
 from portal.settings import Settings
 
@@ -44,12 +44,14 @@ async def show(request: Request) -> Response:
     side = side_of(request)
     if request.state.arrival:
         return RedirectResponse(_next(request) or '/', 303)
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     return _page(request, side, Shown(notice=_why(request.query_params.get('why', ''))))
 
 
 async def take(request: Request) -> Response:
     """Signs in, or says that it cannot be."""
     side, fields = side_of(request), await typed(request)
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     email, password = plain_email(fields.get('email', '')), fields.get('password', '')
     wrong = {} if email else {'email': _('Please enter your e-mail address.')}
     if not password:
@@ -165,7 +167,7 @@ def _page(request: Request, side: Side, shown: Shown, status: int = 200) -> Resp
     msp, staff = request.state.tenant.name, side == 'staff'
     form = render(
         'auth/signin.html', email=shown.email, wrong={'email': '', 'password': '', **shown.wrong}, both=shown.both,
-        notice=shown.notice, staff=staff, forgot=FORGOT[side], focus=_focus(shown),
+        notice=shown.notice, staff=staff, forgot=FORGOT[side], focus=_focus(shown), offers=request.state.offers,
     )  # fmt: skip
     door = Door(
         _('Staff sign-in') if staff else _('Sign in'), _action(request, side),

@@ -288,7 +288,13 @@ async def test_before_the_right_password_nothing_of_the_factor_is_asked(
 async def test_a_passkey_or_a_provider_is_enough_alone(cast: Cast, phone: Phone) -> None:
     who = (cast.ada.tenant_id, cast.ada.user_id)
     assert await entering.asks_more(*who, ('password',))
-    enough: list[tuple[Proof, ...]] = [('passkey',), ('sso',), ('password', 'totp'), ('password', 'recovery'), ('password', 'passkey')]
+    enough: list[tuple[Proof, ...]] = [
+        ('passkey',),
+        ('sso',),
+        ('password', 'totp'),
+        ('password', 'recovery'),
+        ('password', 'passkey'),
+    ]
     for proofs in enough:
         assert not await entering.asks_more(*who, proofs)
     assert await entering.asks_more(*who, ('password', 'password'))
