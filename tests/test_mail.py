@@ -26,6 +26,7 @@ from portal.domain.tickets import (
 from portal.domain.tickets.drafts import reply_to
 from portal.domain.tickets.files import Upload, add_file
 from portal.jobs.letters import TRIES
+from portal.mail.writing import OF_ACCOUNT, Facts, write
 from tests import workers
 from tests.visitor import Page, Visitor
 from tests.workers import Outbox, Postman, Working, links, part, until
