@@ -11,7 +11,7 @@ from portal import visit
 from portal.db import cast as casting
 from portal.db.cast import SECRET, Cast, Member
 from portal.domain.base import uuid7
-from portal.domain.people import add_person, company_by_slug, end_membership
+from portal.domain.people import Tenant, User, add_person, company_by_slug, end_membership
 from portal.domain.tickets import (
     add_participants,
     assign,
@@ -26,6 +26,7 @@ from portal.domain.tickets import (
 from portal.domain.tickets.drafts import reply_to
 from portal.domain.tickets.files import Upload, add_file
 from portal.jobs.letters import TRIES
+from portal.mail.writing import OF_ACCOUNT, Facts, write
 from tests import workers
 from tests.visitor import Page, Visitor
 from tests.workers import Outbox, Postman, Working, links, part, until
@@ -575,3 +576,14 @@ async def test_no_welcome_for_whoever_was_removed_meanwhile(
         await outbox.quiet()
     assert post.letters == []
     assert outbox.ask('select state from mail_outbox where to_user_id = %s', person.id) == [('dropped',)]
+
+
+def test_every_letter_about_ones_own_account_says_what_to_do_and_leads_there() -> None:
+    to = User(email='ada@acme.example', name='Ada Brandt', user_type='client')
+    for kind in OF_ACCOUNT:
+        written = write(Facts(kind, to, Tenant(name='Northwind IT', short_name='Northwind'), 'https://portal.example'))
+        assert written.subject
+        assert 'Ada Brandt' in written.text
+        assert 'If that was' in written.text
+        assert 'https://portal.example/client-portal/settings/security' in written.text
+        assert 'https://portal.example/client-portal/settings/security' in written.html
