@@ -49,7 +49,10 @@ async def asks_more(tenant: UUID, user: UUID, proofs: tuple[Proof, ...]) -> bool
     """Whether what was proved is too little for this person."""
     if len(set(proofs)) > 1 or 'passkey' in proofs:
         return False
-    if 'sso' in proofs and not (await visit.database.ask('select app.sso_is_too_little(:tenant, :user)', tenant=tenant, user=user))[0]:
+    if (
+        'sso' in proofs
+        and not (await visit.database.ask('select app.sso_is_too_little(:tenant, :user)', tenant=tenant, user=user))[0]
+    ):
         return False  # a provider's own factors count, unless a rule says otherwise
     return (await visit.database.ask('select app.has_factor(:tenant, :user)', tenant=tenant, user=user))[0]
 
