@@ -287,17 +287,18 @@ def _desk(scene: '_Scene', m: Mapping[str, Member], tickets: Mapping[str, Any]) 
 def _access(scene: '_Scene', m: Mapping[str, Member]) -> None:
     """How some of them come in. Nobody needs a second factor for two years; those with a passkey are few, and not used in tests."""
     far = scene.now + timedelta(days=700)
-    for helped, helps in (('bill', 'mona'), ('cleo', 'stan')):
+    for helped, helps, at in (('mel_acme', 'mona', 'ada'), ('stan', 'cleo', 'cleo')):
+        company = m[at].company_id
         me: Row = {'tenant_id': m[helped].tenant_id, 'user_id': m[helped].user_id}
         scene.add('passkey', **me, id=uuid7(), name='Blue key', credential_id=secrets.token_bytes(16), public_key=b'none', sign_count=0,
                   transports=['usb'], backed_up=False, created_at=scene.now)  # fmt: skip
         scene.add('passkey_owner', **me, handle=secrets.token_bytes(32))
         scene.add('passkey_challenge', tenant_id=me['tenant_id'], digest=secrets.token_bytes(32), expires_at=scene.now)
-        scene.add('factor_rule', tenant_id=me['tenant_id'], id=uuid7(), company_id=m[helped].company_id, user_type='client',
+        scene.add('factor_rule', tenant_id=me['tenant_id'], id=uuid7(), company_id=company, user_type='client',
                   role='ClientBilling', grace_days=14,
                   from_on=far.date().isoformat(), sso_counts=True, made_by_id=m[helps].user_id, made_at=scene.now)  # fmt: skip
         scene.add('factor_reminder', **me, due_on=far.date().isoformat(), days=14)
-        scene.add('recovery', **me, company_id=m[helped].company_id, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
+        scene.add('recovery', **me, company_id=company, id=uuid7(), started_by_id=m[helps].user_id, reason='Lost on the train', started_at=scene.now,
                   ready_at=scene.now, expires_at=scene.now, needs_staff=False, used_at=scene.now)  # fmt: skip
 
 

@@ -110,31 +110,31 @@ def ask(portal: Database, question: str, **values: Any) -> Awaitable[Any]:
 async def test_used_once_and_only_then_the_old_ones_end(
     visit_as: VisitAs, cast: Cast, maintenance: str, portal: Database
 ) -> None:
-    """Bill has a passkey. Two browsers finish at the same moment: one of them sets up a new factor."""
-    await start(visit_as, cast.mona, cast.bill.user_id, spoken=True)
-    id, waits, _staff, told = row(maintenance, cast.bill)
+    """Mel has a passkey. Two browsers finish at the same moment: one of them sets up a new factor."""
+    await start(visit_as, cast.mona, cast.mel_acme.user_id, spoken=True)
+    id, waits, _staff, told = row(maintenance, cast.mel_acme)
     assert told and not waits
     keys = 'select count(*) from passkey where user_id = %s'
     with psycopg.connect(maintenance, autocommit=True) as c:
-        assert c.execute(keys, (cast.bill.user_id,)).fetchone() == (1,)
+        assert c.execute(keys, (cast.mel_acme.user_id,)).fetchone() == (1,)
 
     async def set_up(n: int) -> bool:
-        key = f'{{"id": "00000000-0000-4000-8000-{cast.bill.user_id.hex[:11]}{n}", "name": "New", "credential": "{cast.bill.user_id.hex}0{n}", '
+        key = f'{{"id": "00000000-0000-4000-8000-{cast.mel_acme.user_id.hex[:11]}{n}", "name": "New", "credential": "{cast.mel_acme.user_id.hex}0{n}", '
         key += '"public": "00", "count": 0, "transports": [], "backed_up": false}'
         question = "select app.set_up_passkey(:tenant, :user, '{password}', :recovery, cast(:key as jsonb))"
         try:
-            return (await ask(portal, question, tenant=cast.northwind.id, user=cast.bill.user_id, recovery=id, key=key))[0]
+            return (await ask(portal, question, tenant=cast.northwind.id, user=cast.mel_acme.user_id, recovery=id, key=key))[0]
         except DBAPIError:
             return False
 
     assert sorted(await asyncio.gather(*(set_up(n) for n in range(4)))) == [False, False, False, True]
     with psycopg.connect(maintenance, autocommit=True) as c:
-        assert c.execute('select count(*), min(name) from passkey where user_id = %s', (cast.bill.user_id,)).fetchone() == (
+        assert c.execute('select count(*), min(name) from passkey where user_id = %s', (cast.mel_acme.user_id,)).fetchone() == (
             1,
             'New',
         )
         alive = c.execute(
-            'select count(*) from session where user_id = %s and revoked_at is null', (cast.bill.user_id,)
+            'select count(*) from session where user_id = %s and revoked_at is null', (cast.mel_acme.user_id,)
         ).fetchone()
     assert alive == (0,)
 
@@ -143,7 +143,7 @@ async def test_at_the_door_nothing_is_set_up_unasked(cast: Cast, portal: Databas
     """Without a rule that binds them, or a recovery: whoever knows a password adds no factor to it."""
     key = '{"id": "00000000-0000-4000-8000-000000000001", "name": "New", "credential": "00", "public": "00", "count": 0, '
     key += '"transports": [], "backed_up": false}'
-    for who in (cast.ugo, cast.bill):
+    for who in (cast.ugo, cast.mel_acme):
         with pytest.raises(DBAPIError):
             await ask(portal, "select app.set_up_passkey(:tenant, :user, '{password}', null, cast(:key as jsonb))",
                       tenant=who.tenant_id, user=who.user_id, key=key)  # fmt: skip
