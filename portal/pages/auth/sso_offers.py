@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -124,14 +123,10 @@ async def leads_to_only_way(request: Request, side: Side, tenant: UUID, user: UU
 # ---------- for those who are signed in ----------
 
 
-async def ways_to_confirm(token: bytes, onward: str) -> list[Offer]:
-    """For the page that asks for a fresh proof: the providers that know the person of this session."""
-    rows: list[dict[str, str]] = (await visit.database.ask('select app.sso_mine(:token)', token=token))[0]
+async def ways_to_confirm(tenant: UUID, user: UUID, onward: str) -> list[Offer]:
+    """For the page that asks for a fresh proof: the providers that know this person."""
+    rows: list[dict[str, str]] = (await visit.database.ask('select app.sso_mine(:tenant, :user)', tenant=tenant, user=user))[0]
     return [
         Offer(_('Confirm with {name}', name=row['name']), start(row['id'], onward, **{'for': 'confirm'}), 'key-round')
         for row in rows
     ]
-
-
-def as_html(some: list[Offer]) -> Markup:
-    return render('auth/sso_offers.html', offers=some)

@@ -17,7 +17,7 @@ DOOR = (
     'sso_offers(uuid, text)', 'sso_for_domain(uuid, text, text)', 'sso_way(uuid, uuid)', 'sso_provider(uuid, uuid)',
     'sso_begin(uuid, uuid, bytea, bytea, text, text, text, text, bytea)', 'sso_take(uuid, bytea, bytea)',
     'sso_enter(uuid, uuid, text, text, text, boolean, text, uuid)', 'sso_link(bytea, uuid, uuid, text, text, text)',
-    'sso_prove(bytea, uuid, uuid, text, text)', 'sso_mine(bytea)', 'sso_only(uuid, uuid)', 'identity_secret(uuid, uuid)',
+    'sso_prove(bytea, uuid, uuid, text, text)', 'sso_mine(uuid, uuid)', 'sso_only(uuid, uuid)', 'identity_secret(uuid, uuid)',
 )  # fmt: skip
 OWN = 'my_accounts()', 'unlink_account(uuid)'
 

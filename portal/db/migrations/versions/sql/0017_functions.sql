@@ -228,13 +228,12 @@ begin
   return true;
 end $$;
 
--- By what providers the person of a session can prove anew who they are.
-create function app.sso_mine(p_token bytea) returns jsonb
+-- By what providers somebody can prove anew who they are. To be asked only of who is signed in.
+create function app.sso_mine(p_tenant uuid, p_user uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) order by lower(p.name), p.id), '[]')
-  from app.live_session(p_token) me join identity i on i.tenant_id = me.tenant_id and i.user_id = me.user_id
-    join identity_provider p on p.tenant_id = i.tenant_id and p.id = i.provider_id
-  where p.enabled and i.subject is not null and i.issuer = p.issuer $$;
+  from identity i join identity_provider p on p.tenant_id = i.tenant_id and p.id = i.provider_id
+  where i.tenant_id = p_tenant and i.user_id = p_user and p.enabled and i.subject is not null and i.issuer = p.issuer $$;
 
 -- Also of a provider that is off, to check it.
 create function app.identity_secret(p_tenant uuid, p_provider uuid) returns bytea
