@@ -18,9 +18,10 @@ from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from portal.domain.access import BUILT_IN, Permission, Principal, UserType, verb
+from portal.domain.access import Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
+from portal.domain.granting import Given, may_give, may_take
 from portal.domain.mail import Promised, promise
 from portal.i18n import LANGUAGES, _, known_timezone
 
@@ -305,8 +306,7 @@ async def add_person(
     if company.archived_at is not None:
         raise Wrong(email=_('{company} is archived. Bring it back first.', company=company.name))
     name, email = clean_name(name), clean_email(email)
-    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
-        raise Wrong(role=_('Choose a role.'))
+    given = await may_give(db, by, role, UserType.CLIENT)
     user = (await db.exec(select(User).where(User.email == email))).first()
     if user and user.user_type != UserType.CLIENT.value:
         raise Wrong(email=_('This is the address of somebody on your staff.'))
@@ -324,11 +324,12 @@ async def add_person(
     if before and before.ended_at is None:
         raise Taken(user.id, email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
     if before:
-        before.ended_at, before.role, before.role_id = None, role, None
+        before.ended_at, before.role, before.role_id = None, given.role, given.role_id
     else:
-        db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=role))
+        db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=given.role,
+                          role_id=given.role_id))  # fmt: skip
     await db.flush()
-    await record(db, 'person.added', company_id=company.id, subject=user.id, role=role)
+    await record(db, 'person.added', company_id=company.id, subject=user.id, role=given.name)
     if write:
         await promise(db, [Promised(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
                                   actor_id=by.user_id)])  # fmt: skip
@@ -346,27 +347,45 @@ async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_i
 
 @verb(Permission.COMPANIES_MANAGE)
 async def change_role(db: AsyncSession, by: Principal, company: Company, user_id: UUID, role: str) -> None:
-    """Takes effect at the next event of every page the person has open."""
-    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
-        raise Wrong(role=_('Choose a role.'))
-    membership = await _membership(db, company, user_id)
-    before, membership.role, membership.role_id = membership.role, role, None
-    await record(db, 'role.changed', company_id=company.id, subject=user_id, before=before or '', after=role)
+    """Takes effect at the next event of every page the person has open. `role`: a built-in name, or the id of one's own."""
+    given = await may_give(db, by, role, UserType.CLIENT)
+    membership = await membership_of(db, company.id, user_id)
+    await give(db, by, membership, given)
 
 
 @verb(Permission.COMPANIES_MANAGE)
 async def end_membership(db: AsyncSession, by: Principal, company: Company, user_id: UUID) -> None:
     """The person no longer belongs to the company; their pages close. What they wrote stays."""
-    membership = await _membership(db, company, user_id)
+    await end(db, by, await membership_of(db, company.id, user_id))
+
+
+async def give(db: AsyncSession, by: Principal, membership: Membership, given: Given) -> None:
+    """Of a verb that has asked `may_give`; raises Wrong(role=…) for somebody who may do more than `by`."""
+    person = await db.get_one(User, membership.user_id)
+    before = await may_take(db, by, membership.role, membership.role_id, name=person.name)
+    if (membership.role, membership.role_id) == (given.role, given.role_id):
+        return
+    membership.role, membership.role_id = given.role, given.role_id
+    await db.flush()
+    await record(db, 'role.changed', company_id=membership.company_id, subject=person.id,
+                 before=before.name if before else '', after=given.name)  # fmt: skip
+
+
+async def end(db: AsyncSession, by: Principal, membership: Membership) -> None:
+    """Raises Wrong(role=…) for somebody who may do more than `by`."""
+    person = await db.get_one(User, membership.user_id)
+    await may_take(db, by, membership.role, membership.role_id, name=person.name)
     membership.ended_at = now()
-    await record(db, 'person.removed', company_id=company.id, subject=user_id)
+    await db.flush()
+    await record(db, 'person.removed', company_id=membership.company_id, subject=person.id)
 
 
-async def _membership(db: AsyncSession, company: Company, user_id: UUID) -> Membership:
+async def membership_of(db: AsyncSession, company_id: UUID, user_id: UUID) -> Membership:
+    """The one that has not ended, as it is now; raises NotFound."""
     asked = select(Membership).where(
-        Membership.company_id == company.id, Membership.user_id == user_id, col(Membership.ended_at).is_(None)
+        Membership.company_id == company_id, Membership.user_id == user_id, col(Membership.ended_at).is_(None)
     )
-    found = (await db.exec(asked)).first()
+    found = (await db.exec(asked.execution_options(populate_existing=True))).first()
     if found is None:
         raise NotFound
     return found
