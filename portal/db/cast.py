@@ -77,7 +77,7 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply', 'export', 'export_part', 'bulk_change',
+    'canned_reply', 'export', 'export_part', 'bulk_change', 'membership_seen',
 )  # fmt: skip
 
 
@@ -318,6 +318,7 @@ class _Scene:
         for slug, role in person.companies.items():
             self.add('membership', id=uuid7(), tenant_id=tenant.id, user_id=me, company_id=companies[slug].id, role=role,
                       created_at=self.now)  # fmt: skip
+            self.add('membership_seen', tenant_id=tenant.id, company_id=companies[slug].id, user_id=me, at=self.now)
 
         def member(company: Company | None, role: str) -> Member:
             place = (company.id, company.slug) if company else (None, None)

@@ -143,6 +143,20 @@ class Membership(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
+class MembershipSeen(SQLModel, table=True):
+    """When somebody was last at a company: apart for each, since nobody there should learn of the others. Written by a trigger."""
+
+    __tablename__: str = 'membership_seen'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    company_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
 class Credential(SQLModel, table=True):
     """Argon2id hash of a password. No role of the portal can read this table, only the door's definer functions."""
 

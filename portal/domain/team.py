@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import NotAllowed, Permission, Principal, Role, UserType, permissions_of, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
-from portal.domain.granting import may_give, may_take
+from portal.domain.granting import find_role, may_give, may_take
 from portal.domain.mail import Promised, promise
 from portal.domain.people import User, clean_email, clean_name
 from portal.i18n import _
@@ -40,7 +40,7 @@ async def add_staff(db: AsyncSession, by: Principal, *, name: str, email: str, r
 async def change_staff_role(db: AsyncSession, by: Principal, user_id: UUID, role: str) -> None:
     """Takes effect at once: every page the person has open loads anew. `role`: a built-in name, or the id of one's own."""
     admins = await _alone(db, by)
-    given = await may_give(db, by, role, UserType.INTERNAL)
+    given = await find_role(db, role, UserType.INTERNAL)
     person = await _colleague(db, user_id)
     if (person.staff_role, person.staff_role_id) == (given.role, given.role_id):
         return
@@ -48,6 +48,7 @@ async def change_staff_role(db: AsyncSession, by: Principal, user_id: UUID, role
         raise Wrong(role=_('Nobody changes their own role. Another MSP admin can do it.'))
     if admins == {person.id}:
         raise Wrong(role=_('{name} is the only MSP admin. Make somebody else one first.', name=person.name))
+    await may_give(db, by, role, UserType.INTERNAL)
     before = await may_take(db, by, person.staff_role, person.staff_role_id, name=person.name)
     person.staff_role, person.staff_role_id = given.role, given.role_id
     await record(db, 'staff.role', subject=person.id, before=before.name if before else '', after=given.name)
