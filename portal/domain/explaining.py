@@ -66,7 +66,9 @@ async def about_ticket(db: AsyncSession, words: str, user_id: UUID, name: str) -
     ticket = (await db.exec(select(Ticket).where(Ticket.number == int(found[1])))).first() if found else None
     if ticket is None:
         return None
-    asked = sql.app.why_sees(ticket.id, user_id).table_valued('sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs')
+    asked = sql.app.why_sees(ticket.id, user_id).table_valued(
+        'sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs'
+    )
     row = (await db.exec(select(*asked.c))).first()  # type: ignore[call-overload]
     if row is None:
         return None
@@ -77,7 +79,7 @@ def _why(row: object, name: str) -> str:
     sees, is_requester, in_copy, reaches, is_private, belongs = row  # type: ignore[misc]
     if not belongs:
         return _('It is a ticket of a company that {name} does not belong to.', name=name)
-    if not sees and (is_requester or in_copy or reaches and not is_private):
+    if not sees and (is_requester or in_copy or (reaches and not is_private)):
         return _('The role of {name} does not include tickets.', name=name)
     if is_requester:
         return _('{name} asked for it.', name=name)

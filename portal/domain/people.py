@@ -7,12 +7,14 @@ user` silently answers something else.
 import re
 import unicodedata
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -244,6 +246,24 @@ class Taken(Wrong):
     def __init__(self, person_id: UUID, **fields: str) -> None:
         super().__init__(**fields)
         self.person_id = person_id
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What whoever manages somebody may know of how they come in: last here (at the company of a client who asks), a password, and
+    other ways (totp, passkey, sso)."""
+
+    seen_at: datetime | None = None
+    has_password: bool = False
+    ways: tuple[str, ...] = ()
+
+
+async def around(db: AsyncSession, people: Collection[UUID]) -> dict[UUID, Around]:
+    """By id; nothing of people that the asker does not manage."""
+    asked = func.app.people_here(literal(list(people), ARRAY(PG_UUID(as_uuid=True))))
+    rows = asked.table_valued('user_id', 'seen_at', 'has_password', 'ways')
+    found = select(rows.c.user_id, rows.c.seen_at, rows.c.has_password, rows.c.ways)
+    return {row[0]: Around(row[1], row[2], tuple(row[3])) for row in await db.exec(found)}
 
 
 # ---------- verbs ----------

@@ -63,7 +63,9 @@ _CLIENT = (
     Group(
         L_('Company'),
         (
-            Right(P.PEOPLE_MANAGE, L_('Manage people'), L_('Invite and remove them, change their roles, help with a lost factor')),
+            Right(
+                P.PEOPLE_MANAGE, L_('Manage people'), L_('Invite and remove them, change their roles, help with a lost factor')
+            ),
             Right(P.COMPANY_EDIT, L_('Edit the company’s details'), L_('Addresses, and whom to call about what')),
             Right(P.AUDIT_SEE, L_('Read the log'), L_('Who did what at the company, and who of us looked')),
         ),
@@ -87,7 +89,9 @@ _STAFF = (
         L_('Clients'),
         (
             Right(P.COMPANIES_SEE, L_('See companies and their people'), L_('Addresses, notes and who works there')),
-            Right(P.COMPANIES_MANAGE, L_('Manage companies'), L_('Add, change and archive companies and their people; import them')),
+            Right(
+                P.COMPANIES_MANAGE, L_('Manage companies'), L_('Add, change and archive companies and their people; import them')
+            ),
             Right(P.PEOPLE_MANAGE, L_('Help people to sign in'), L_('Invite them, and help with a lost factor')),
             Right(P.VIEW_AS, L_('Look as a client does'), L_('Reading only, for half an hour, with a reason')),
         ),

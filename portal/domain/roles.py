@@ -105,7 +105,9 @@ async def change_own_role(
         return
     role.name, role.permissions = name, _stored(wanted)
     await _keep(db)
-    gone, come = (sorted(set(a) - set(b)) for a, b in ((before['permissions'], role.permissions), (role.permissions, before['permissions'])))
+    gone, come = (
+        sorted(set(a) - set(b)) for a, b in ((before['permissions'], role.permissions), (role.permissions, before['permissions']))
+    )
     await record(db, 'role.edited', subject=role.id, before=before['name'], after=name, given=come, taken=gone)
 
 

@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 INTERNAL = 'rights_now()', 'rights_in(uuid, text, uuid)', 'ways_in(uuid, uuid)'
-SIDES = 'people_here(uuid[])', 'why_sees(uuid, uuid)'
+SIDES = 'people_here(uuid[])', 'working_staff()', 'why_sees(uuid, uuid)'
 
 
 def upgrade() -> None:

@@ -155,6 +155,13 @@ begin
 end $$;
 create trigger note_where after update of last_seen_at on session for each row execute function app.note_where();
 
+-- Who of the staff works on tickets: clients' changes are told to them, and no client reads the roles of staff.
+create function app.working_staff() returns table (id uuid)
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select u.id from users u left join role r on r.tenant_id = u.tenant_id and r.id = u.staff_role_id
+  where u.tenant_id = app.tenant() and u.user_type = 'internal'
+    and 'tickets.work' = any (app.permissions_of(u.staff_role, r.permissions)) $$;
+
 -- TO BE COMPLETED with the tables of second factors: which ways to prove who they are somebody has, beside a password.
 -- Called by app.people_here alone, which says whom one may ask about.
 create function app.ways_in(p_tenant uuid, p_user uuid) returns text[]
