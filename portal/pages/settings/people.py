@@ -78,7 +78,7 @@ class People:
             'client/people.html', here=self.here, company=self.company, people=[self._row(p) for p in shown], columns=self._columns(),
             words=self.words, keep={'role': self.chosen} if self.chosen else {}, filters=[self._filter(counts)],
             clear=self.here.url('/settings/people') if self.words or self.chosen else '', total=len(self.people),
-            roles=[(r, self._about(r), _n('{n} person', '{n} people', counts[r.key], n=counts[r.key]) if counts[r.key] else '–')
+            roles=[(r, self._about(r), _n('{n} person', '{n} people', counts[r.key]) if counts[r.key] else '–')
                    for r in self.roles],
             msp=self.by.tenant.short_name,
         )  # fmt: skip

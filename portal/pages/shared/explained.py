@@ -17,7 +17,7 @@ def statement(name: str, held: Given | None, seen: int | None) -> Markup:
     """One sentence. `seen`: how many tickets, of those that the asker sees; None for somebody of the staff."""
     if held is None:
         return _m('{name} can do nothing here.', name=name)
-    tickets = Markup('<b>{}</b>').format(_('all tickets') if seen is None else _n('{n} ticket', '{n} tickets', seen, n=seen))
+    tickets = Markup('<b>{}</b>').format(_('all tickets') if seen is None else _n('{n} ticket', '{n} tickets', seen))
     money, manages = Permission.MONEY_SEE in held.permissions, bool(MANAGES & held.permissions)
     return {
         (True, True): _m('{name} sees {tickets} and money, and can change who may do what.', name=name, tickets=tickets),

@@ -153,7 +153,7 @@ class RolePage:
         n = len({holder.person.id for holder in self.people})
         what = _('Your own role') if self.role and self.role.role_id else _('Built in')
         whose = _('for clients') if self.user_type is UserType.CLIENT else _('for staff')
-        return f'{what}, {whose}. ' + (_n('{n} person has it.', '{n} people have it.', n, n=n) if n else _('Nobody has it.'))
+        return f'{what}, {whose}. ' + (_n('{n} person has it.', '{n} people have it.', n) if n else _('Nobody has it.'))
 
     def _why_not(self) -> str:
         if self.is_new or self.editable or not self.role:
