@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import portal.domain
 from portal.db.cast import Cast, Member
-from portal.domain import access, categories, clients, companies, operations, people, team, tenants, tickets
+from portal.domain import access, categories, clients, colleagues, companies, operations, people, roles, team, tenants, tickets
 from portal.domain.access import Principal
 from portal.domain.imports import Kind, doing
 from portal.domain.imports.reading import read
@@ -109,6 +109,12 @@ async def gives_up_an_import(db: AsyncSession, by: Principal, c: Cast) -> None:
     await doing.start(db, by, batch.id)
     await doing.stop(db, by, batch.id)
     await doing.throw_away(db, by, batch.id)
+
+
+async def an_own_role(db: AsyncSession, by: Principal, c: Cast) -> None:
+    made = await roles.add_role(db, by, name='Lead', user_type=access.UserType.CLIENT, based_on='ClientUser', permissions=[])
+    await roles.change_own_role(db, by, made.id, name='Boss', permissions=[access.Permission.MONEY_SEE], seen=made.permissions)
+    await roles.remove_role(db, by, made.id)
 
 
 async def a_category(db: AsyncSession, by: Principal, c: Cast) -> None:
@@ -211,6 +217,14 @@ CASES = (
     Case('team.enable', 'mona', lambda db, by, c: team.enable(db, by, c.finn.user_id), only(Line('staff.enabled', None, 'finn')),
          before=lambda db, by, c: team.disable(db, by, c.finn.user_id)),
     Case('team.welcome_staff', 'mona', lambda db, by, c: team.welcome_staff(db, by, c.finn.user_id), only(Line('staff.welcomed', None, 'finn'))),
+    # roles
+    Case('colleagues.give_role', 'ada', lambda db, by, c: colleagues.give_role(db, by, c.ugo.user_id, 'ClientBilling'),
+         only(Line('role.changed', 'acme', 'ugo', {'before': 'ClientUser', 'after': 'ClientBilling'}))),
+    Case('colleagues.remove', 'ada', lambda db, by, c: colleagues.remove(db, by, c.ugo.user_id), only(Line('person.removed', 'acme', 'ugo'))),
+    Case('roles.add_role roles.change_own_role roles.remove_role', 'mona', an_own_role,
+         only(Line('role.added', detail={'name': 'Lead', 'user_type': 'client'}),
+              Line('role.edited', detail={'before': 'Lead', 'after': 'Boss', 'given': ['money.see'], 'taken': []}),
+              Line('role.removed', detail={'name': 'Boss', 'instead': ''}))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
 )  # fmt: skip

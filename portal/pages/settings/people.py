@@ -40,6 +40,7 @@ class People:
 
     async def build(self) -> None:
         self.here.title(_('People and roles'))
+        self.here.set_primary(None)
         await self._read()
         self.here.island(head(self.here.visit, '/settings/people'))
         self.island = self.here.island(self._html(), self._act)
@@ -91,7 +92,7 @@ class People:
     def _row(self, p: Line) -> tuple[Line, str, str, str, Markup, Markup]:
         mark = macro('state')
         ways = ways_words(p.around.ways)
-        factor = mark(ways, 'ok', icon_name='circle-check') if ways else mark(_('None'), icon_name='minus')
+        factor = mark(ways, 'ok', icon_name='circle-check') if ways else mark(_('Password only'), icon_name='minus')
         seen = (
             macro('moment')(p.around.seen_at, when(p.around.seen_at))
             if p.around.seen_at

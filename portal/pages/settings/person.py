@@ -38,6 +38,7 @@ class ColleaguePage:
     async def build(self) -> None:
         await self._read()
         self.here.title(self.person.name)
+        self.here.set_primary(None)
         self.island = self.here.island(self._html(), self._act)
         self.dialog = ui.dialog()
         self.dialog.props['aria-labelledby'] = 'about-colleague-title'
@@ -93,7 +94,7 @@ class ColleaguePage:
         return [
             *facts,
             Fact(_('Password'), _('chosen') if self.around.has_password else _('not yet')),
-            Fact(_('Second factor'), ways_words(self.around.ways) or _('none')),
+            Fact(_('Second factor'), ways_words(self.around.ways) or _('password only')),
             Fact(_('At {company}', company=self.company.name), _('since {day}', day=day(self.since, year=True))),
         ]
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from alembic import op
 
-from portal.db.migrations.words import hand_over, protect, script
+from portal.db.migrations.words import hand_over, protect, replace, script
 
 revision = '0018'
 down_revision = '0014'
 branch_labels = None
 depends_on = None
 
-INTERNAL = 'rights_now()', 'rights_in(uuid, text, uuid)', 'ways_in(uuid, uuid)'
+INTERNAL = 'note_where()', 'rights_now()', 'rights_in(uuid, text, uuid)', 'ways_in(uuid, uuid)'
 SIDES = 'people_here(uuid[])', 'working_staff()', 'why_sees(uuid, uuid)'
 
 
@@ -30,3 +30,12 @@ def upgrade() -> None:
         op.execute(f'grant execute on function app.{function} to portal_staff, portal_client')
     op.execute('grant execute on function app.permissions_for(text) to portal_staff, portal_client, portal_worker')
     hand_over()
+    replace("""
+        create or replace function app.enter(p_token bytea, p_company uuid, p_rights text) returns void
+        language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+        begin
+          perform app.enter_quietly(p_token, p_company, p_rights);
+          perform app.note_use(p_token);
+          perform app.note_where();
+        end $$;
+    """)

@@ -144,16 +144,21 @@ create table membership_seen (
   foreign key (tenant_id, company_id) references company (tenant_id, id),
   foreign key (tenant_id, user_id) references users (tenant_id, id)
 );
-create function app.note_where() returns trigger
+-- Once a minute, and nobody waits for it: whoever is at it in another transaction writes the same.
+create function app.note_where() returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare t uuid := app.tenant(); c uuid := app.company(); me uuid := app.person(); last timestamptz;
 begin
-  if app.company() is not null and app.person() = new.user_id and app.viewer() is null then
-    insert into membership_seen (tenant_id, company_id, user_id) values (app.tenant(), app.company(), app.person())
-      on conflict (tenant_id, company_id, user_id) do update set at = now();
+  if c is null or me is null or app.viewer() is not null then return; end if;
+  select s.at into last from membership_seen s where s.tenant_id = t and s.company_id = c and s.user_id = me;
+  if not found then
+    insert into membership_seen (tenant_id, company_id, user_id) values (t, c, me) on conflict do nothing;
+  elsif last < now() - interval '1 minute' then
+    update membership_seen set at = now() where (tenant_id, company_id, user_id) in (
+      select s.tenant_id, s.company_id, s.user_id from membership_seen s
+      where s.tenant_id = t and s.company_id = c and s.user_id = me for update skip locked);
   end if;
-  return null;
 end $$;
-create trigger note_where after update of last_seen_at on session for each row execute function app.note_where();
 
 -- Who of the staff works on tickets: clients' changes are told to them, and no client reads the roles of staff.
 create function app.working_staff() returns table (id uuid)
