@@ -5,7 +5,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def _cells(values: Iterable[object]) -> str:
     return '| ' + ' | '.join(str(value) for value in values) + ' |'
 
 
-def _table(head: list[str], rows: Iterable[list[object]]) -> str:
+def _table(head: list[str], rows: Iterable[Sequence[object]]) -> str:
     return '\n'.join([_cells(head), _cells('---' for _ in head), *(_cells(row) for row in rows)]) + '\n'
 
 
@@ -118,7 +118,9 @@ async def _screens(someone: Callable[..., Visitor], cast: Cast, settings: Settin
         names = [name for name in PEOPLE if getattr(cast, name).side == side]
         rows: list[list[object]] = []
         for screen in module.spec(settings).screens:
-            answers = [_answer(await someone(who).get(_screen_path(screen, who, cast))) for who in (getattr(cast, n) for n in names)]
+            answers = [
+                _answer(await someone(who).get(_screen_path(screen, who, cast))) for who in (getattr(cast, n) for n in names)
+            ]
             rows.append([f'`{screen.path or "/"}`', f'`{screen.needs.value}`', *answers])
         parts += [f'### {title}\n', _table(['Screen', 'Needs', *(name.capitalize() for name in names)], rows)]
     return '\n'.join(parts)
@@ -149,7 +151,9 @@ def _functions(maintenance: str) -> str:
     return _table(['Function', 'With other rights', *(side.capitalize() for side in sides)], rows)
 
 
-async def written(app: Any, someone: Callable[..., Visitor], cast: Callable[[], Cast], settings: Settings, maintenance: str) -> str:
+async def written(
+    app: Any, someone: Callable[..., Visitor], cast: Callable[[], Cast], settings: Settings, maintenance: str
+) -> str:
     people = '\n'.join(f'- **{name.capitalize()}**: {words}' for name, words in PEOPLE.items())
     return '\n'.join([
         HEAD, people, '\n## Screens\n', await _screens(someone, cast(), settings), '\n## Plain routes\n',

@@ -83,7 +83,18 @@ def _add_roles(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
     for name, user_type, based_on, permissions in _ROLES:
         me = uuid7()
         _add(found, 'role', id=me, tenant_id=tenant, name=name, user_type=user_type, based_on=based_on, permissions=permissions)
-        _log(found, tenant, None, by, days.moment(40, time(11)), 'role.added', me, name=name, user_type=user_type, permissions=permissions)
+        _log(
+            found,
+            tenant,
+            None,
+            by,
+            days.moment(40, time(11)),
+            'role.added',
+            me,
+            name=name,
+            user_type=user_type,
+            permissions=permissions,
+        )
 
 
 def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str) -> None:

@@ -41,7 +41,7 @@ async def memberships(db: AsyncSession, user_id: UUID) -> list[tuple[Membership,
 async def is_only_admin(db: AsyncSession, user_id: UUID) -> set[UUID]:
     """The companies in which nobody else who can come in manages people. Staff may change it, and should know."""
     admins = (
-        select(Membership.company_id, Membership.user_id, Membership.role, Role.permissions)
+        select(Membership.company_id, Membership.user_id, Membership.role, Role)
         .join(User, col(User.id) == Membership.user_id)
         .outerjoin(Role, col(Role.id) == Membership.role_id)
         .where(col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
@@ -49,7 +49,7 @@ async def is_only_admin(db: AsyncSession, user_id: UUID) -> set[UUID]:
     theirs = select(Membership.company_id).where(Membership.user_id == user_id)
     by_company: dict[UUID, set[UUID]] = {}
     for company_id, admin, role, own in await db.exec(admins.where(col(Membership.company_id).in_(theirs))):
-        if Permission.PEOPLE_MANAGE in permissions_of(role or '', own):
+        if Permission.PEOPLE_MANAGE in permissions_of(role or '', own.permissions if own else None):
             by_company.setdefault(company_id, set()).add(admin)
     return {company_id for company_id, some in by_company.items() if some == {user_id}}
 

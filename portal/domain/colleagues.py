@@ -49,12 +49,15 @@ async def may_change(db: AsyncSession, by: Principal, membership: Membership, na
 async def managers(db: AsyncSession, company_id: UUID) -> set[UUID]:
     """Who can come in and manages the people of the company."""
     asked = (
-        select(Membership.user_id, Membership.role, Role.permissions)
+        select(Membership.user_id, Membership.role, Role)
         .join(User, col(User.id) == Membership.user_id)
         .outerjoin(Role, col(Role.id) == Membership.role_id)
         .where(Membership.company_id == company_id, col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
     )
-    return {user for user, role, own in await db.exec(asked) if Permission.PEOPLE_MANAGE in permissions_of(role or '', own)}
+    return {
+        user for user, role, own in await db.exec(asked)
+        if Permission.PEOPLE_MANAGE in permissions_of(role or '', own.permissions if own else None)
+    }  # fmt: skip
 
 
 def _company(by: Principal) -> UUID:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func as sql
@@ -69,14 +70,14 @@ async def about_ticket(db: AsyncSession, words: str, user_id: UUID, name: str) -
     asked = sql.app.why_sees(ticket.id, user_id).table_valued(
         'sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs'
     )
-    row = (await db.exec(select(*asked.c))).first()  # type: ignore[call-overload]
+    row: Any = (await db.exec(select(*asked.c))).first()  # type: ignore[call-overload]
     if row is None:
         return None
     return AboutTicket(ticket.number, ticket.subject, row.sees, _why(row, name))
 
 
-def _why(row: object, name: str) -> str:
-    sees, is_requester, in_copy, reaches, is_private, belongs = row  # type: ignore[misc]
+def _why(row: Any, name: str) -> str:
+    sees, is_requester, in_copy, reaches, is_private, belongs = row
     if not belongs:
         return _('It is a ticket of a company that {name} does not belong to.', name=name)
     if not sees and (is_requester or in_copy or (reaches and not is_private)):

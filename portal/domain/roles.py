@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -143,8 +145,8 @@ async def remove_role(db: AsyncSession, by: Principal, role_id: UUID, instead: s
     await record(db, 'role.removed', subject=role.id, name=mine.name, instead=given.name if people else '')
 
 
-def _is(name: object, own_id: object, role: Given) -> object:
-    return col(name) == role.role if role.role else col(own_id) == role.role_id  # type: ignore[arg-type]
+def _is(name: Any, own_id: Any, role: Given) -> ColumnElement[bool]:
+    return col(name) == role.role if role.role else col(own_id) == role.role_id
 
 
 def _stored(permissions: Collection[Permission]) -> list[str]:

@@ -1,8 +1,8 @@
 """Roles in several browsers: made by Mona, given by Ada, felt by Ugo at once."""
 
+import pytest
 from playwright.async_api import Page, expect
 
-import pytest
 from portal.db.cast import Cast
 from tests.browser.conftest import PageAs, ready
 

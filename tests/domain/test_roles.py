@@ -55,7 +55,12 @@ def ask(maintenance: str, question: str, *values: Any) -> list[Any]:
 
 
 def role_at(maintenance: str, user: UUID, company: UUID) -> tuple[str | None, UUID | None, bool]:
-    return ask(maintenance, 'select role, role_id, ended_at is null from membership where user_id = %s and company_id = %s', user, company)[0]
+    return ask(
+        maintenance,
+        'select role, role_id, ended_at is null from membership where user_id = %s and company_id = %s',
+        user,
+        company,
+    )[0]
 
 
 # ---------- what there is ----------
@@ -71,7 +76,11 @@ async def test_the_database_knows_the_same_permissions(maintenance: str) -> None
 
 async def test_a_role_holds_nothing_that_does_not_exist_for_its_people(does: Does, cast: Cast, maintenance: str) -> None:
     role = await made(does, cast, {P.TENANT_MANAGE, P.TICKETS_SEE_COMPANY})
-    assert set(ask(maintenance, 'select permissions from role where id = %s', role)[0][0]) == {'tickets.see', 'tickets.see_company', 'profile.edit'}
+    assert set(ask(maintenance, 'select permissions from role where id = %s', role)[0][0]) == {
+        'tickets.see',
+        'tickets.see_company',
+        'profile.edit',
+    }
     with pytest.raises(psycopg.errors.CheckViolation):
         ask(maintenance, "update role set permissions = permissions || 'tenant.manage'::text where id = %s returning 1", role)
 
@@ -93,7 +102,9 @@ async def test_a_role_is_made_given_changed_and_taken(does: Does, visit_as: Visi
     async with await psycopg.AsyncConnection.connect(make_conninfo(maintenance), autocommit=True) as ear:
         await ear.execute('listen live')
         seen = [p.value for p in P if p in LEAD | {P.TICKETS_SEE, P.PROFILE_EDIT}]
-        await does(cast.mona, change_own_role, UUID(role), name='Practice lead', permissions=LEAD - {P.TICKETS_SEE_COMPANY}, seen=seen)
+        await does(
+            cast.mona, change_own_role, UUID(role), name='Practice lead', permissions=LEAD - {P.TICKETS_SEE_COMPANY}, seen=seen
+        )
         told = [n.payload async for n in ear.notifies(timeout=3, stop_after=6)]
     assert f'person:{cast.ugo.user_id}' in told
     with pytest.raises(SignedOut):
@@ -109,7 +120,10 @@ async def test_a_role_is_made_given_changed_and_taken(does: Does, visit_as: Visi
 async def test_of_two_who_change_a_role_the_second_looks_again(does: Does, cast: Cast) -> None:
     role = UUID(await made(does, cast, LEAD))
     seen = [p.value for p in LEAD | {P.TICKETS_SEE, P.PROFILE_EDIT}]
-    both = [does(cast.mona, change_own_role, role, name='Practice lead', permissions=LEAD | {more}, seen=seen) for more in (P.MONEY_SEE, P.AUDIT_SEE)]
+    both = [
+        does(cast.mona, change_own_role, role, name='Practice lead', permissions=LEAD | {more}, seen=seen)
+        for more in (P.MONEY_SEE, P.AUDIT_SEE)
+    ]
     done = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(each).__name__ for each in done) == ['NoneType', 'Wrong']
 
@@ -181,14 +195,18 @@ async def test_who_does_not_manage_people_changes_no_row(visit_as: VisitAs, cast
     for who in (cast.ugo, cast.bill, cast.bea):
         visit = await visit_as(who)
         async with visit.work() as db:
-            done = await db.exec(text("update membership set role = 'ClientUser' where company_id = :acme").bindparams(acme=cast.acme.id))  # type: ignore[call-overload]
+            done = await db.exec(
+                text("update membership set role = 'ClientUser' where company_id = :acme").bindparams(acme=cast.acme.id)
+            )  # type: ignore[call-overload]
         assert done.rowcount == 0
     assert role_at(maintenance, cast.ada.user_id, cast.acme.id)[0] == 'ClientAdmin'
 
 
 async def test_staff_give_no_more_than_they_have(does: Does, cast: Cast, maintenance: str) -> None:
     """Tess manages companies, the team and roles, and sees no money."""
-    role = await made(does, cast, {P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.ROLES_MANAGE, P.PEOPLE_MANAGE}, name='Office', staff=True)
+    role = await made(
+        does, cast, {P.COMPANIES_MANAGE, P.STAFF_MANAGE, P.ROLES_MANAGE, P.PEOPLE_MANAGE}, name='Office', staff=True
+    )
     await does(cast.mona, change_staff_role, cast.tess.user_id, role)
     rich = await made(does, cast, {P.MONEY_SEE}, name='Rich', staff=True)
     rich_client = await made(does, cast, {P.MONEY_SEE}, name='Rich client')
@@ -210,7 +228,11 @@ async def test_staff_give_no_more_than_they_have(does: Does, cast: Cast, mainten
     for above in (cast.mona, cast.finn):
         with pytest.raises(Wrong):
             await does(cast.tess, disable, above.user_id)
-    for kind, permissions in ((UserType.INTERNAL, {P.TENANT_MANAGE}), (UserType.CLIENT, {P.MONEY_SEE}), (UserType.CLIENT, {P.AUDIT_SEE})):
+    for kind, permissions in (
+        (UserType.INTERNAL, {P.TENANT_MANAGE}),
+        (UserType.CLIENT, {P.MONEY_SEE}),
+        (UserType.CLIENT, {P.AUDIT_SEE}),
+    ):
         based = 'Technician' if kind is UserType.INTERNAL else 'ClientUser'
         with pytest.raises(Wrong, match='permissions'):
             await does(cast.tess, add_role, name='More', user_type=kind, based_on=based, permissions=permissions)
@@ -259,7 +281,11 @@ async def test_only_who_manages_roles_and_proved_who_they_are(does: Does, cast: 
     for who in (cast.tess, cast.finn, cast.ada):
         with pytest.raises(NotAllowed):
             await does(who, add_role, name='X', user_type=UserType.CLIENT, based_on='ClientUser', permissions=LEAD)
-    ask(maintenance, "update session set proved_at = now() - interval '20 minutes' where tenant_id = %s returning 1", cast.northwind.id)
+    ask(
+        maintenance,
+        "update session set proved_at = now() - interval '20 minutes' where tenant_id = %s returning 1",
+        cast.northwind.id,
+    )
     with pytest.raises(ProofNeeded):
         await does(cast.mona, add_role, name='X', user_type=UserType.CLIENT, based_on='ClientUser', permissions=LEAD)
     with pytest.raises(ProofNeeded):
@@ -288,10 +314,14 @@ async def test_the_last_who_manages_people_stays(does: Does, visit_as: VisitAs, 
 async def test_of_two_against_each_other_one_stays(does: Does, cast: Cast, maintenance: str, verb: Any) -> None:
     more = ('ClientUser',) if verb is give_role else ()
     done = await asyncio.gather(
-        does(cast.ada, verb, cast.mel_acme.user_id, *more), does(cast.mel_acme, verb, cast.ada.user_id, *more), return_exceptions=True
+        does(cast.ada, verb, cast.mel_acme.user_id, *more),
+        does(cast.mel_acme, verb, cast.ada.user_id, *more),
+        return_exceptions=True,
     )
     assert [type(each) for each in done].count(type(None)) == 1
-    left = [who for who in (cast.ada, cast.mel_acme) if role_at(maintenance, who.user_id, cast.acme.id) == ('ClientAdmin', None, True)]
+    left = [
+        who for who in (cast.ada, cast.mel_acme) if role_at(maintenance, who.user_id, cast.acme.id) == ('ClientAdmin', None, True)
+    ]
     assert len(left) == 1
 
 
@@ -343,11 +373,15 @@ async def test_what_the_asker_cannot_see_is_not_there(visit_as: VisitAs, cast: C
 
 
 async def test_counts_are_of_what_the_asker_sees(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
-    theirs = ask(maintenance, 'select count(*) from ticket where requester_id = %s and company_id = %s', cast.bill.user_id, cast.acme.id)[0][0]
+    theirs = ask(
+        maintenance, 'select count(*) from ticket where requester_id = %s and company_id = %s', cast.bill.user_id, cast.acme.id
+    )[0][0]
     async with (await visit_as(cast.ada)).work() as db:
         seen = {row.number for row in (await listing(db, Where(group='all', requester_id=cast.bill.user_id))).rows}
         assert await tickets_seen(db, cast.acme.id, cast.bill.user_id, reaches=False) >= len(seen)
-        assert await tickets_seen(db, cast.acme.id, cast.bill.user_id, reaches=True) <= len((await listing(db, Where(group='all'))).rows)
+        assert await tickets_seen(db, cast.acme.id, cast.bill.user_id, reaches=True) <= len(
+            (await listing(db, Where(group='all'))).rows
+        )
         assert await tickets_seen(db, cast.bolt.id, cast.bea.user_id, reaches=True) == 0
     assert theirs >= len(seen)
 
@@ -355,11 +389,15 @@ async def test_counts_are_of_what_the_asker_sees(visit_as: VisitAs, cast: Cast, 
 async def test_last_here_is_of_this_company_alone(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
     """Mel works at Bolt: at Acme it is not seen."""
     ask(maintenance, "update membership_seen set at = '2026-01-01' where user_id = %s returning 1", cast.mel_acme.user_id)
-    ask(maintenance, "update session set last_seen_at = now() - interval '1 hour' where user_id = %s returning 1", cast.mel_acme.user_id)
+    ask(
+        maintenance,
+        "update session set last_seen_at = now() - interval '1 hour' where user_id = %s returning 1",
+        cast.mel_acme.user_id,
+    )
     async with (await visit_as(cast.mel_bolt)).work():
         pass
     async with (await visit_as(cast.ada)).work() as db:
-        at_acme = (await around(db, [cast.mel_acme.user_id, cast.bea.user_id, cast.tess.user_id]))
+        at_acme = await around(db, [cast.mel_acme.user_id, cast.bea.user_id, cast.tess.user_id])
     assert set(at_acme) == {cast.mel_acme.user_id}  # of nobody else is anything said
     assert str(at_acme[cast.mel_acme.user_id].seen_at)[:10] in ('2026-01-01', '2025-12-31')
     async with (await visit_as(cast.bea)).work() as db:

@@ -251,7 +251,7 @@ class RolePage:
         self.ticked = kept | {p for p in FOR[self.user_type] if p.value in sent}
 
     async def _save(self) -> None:
-        self.errors = {}
+        self.errors, made = {}, None
         try:
             async with self.here.visit.work() as db:
                 if self.is_new:
@@ -266,7 +266,7 @@ class RolePage:
             if self.role:
                 self.shown = self.role.permissions
             return self.island.set(self._html())
-        if self.is_new:
+        if made:
             self.here.say(_('The role is there now. Give it to somebody on the team, or at a company.'))
             return self.here.go(self.here.url(f'/roles/{made.id}'))
         await self._read()
