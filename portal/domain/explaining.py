@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import func as sql
@@ -70,7 +70,8 @@ async def about_ticket(db: AsyncSession, words: str, user_id: UUID, name: str) -
     asked = sql.app.why_sees(ticket.id, user_id).table_valued(
         'sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs'
     )
-    row: Any = (await db.exec(select(*asked.c))).first()  # type: ignore[call-overload]
+    answer: Any = await db.exec(cast(Any, select)(*asked.c))
+    row = answer.first()
     if row is None:
         return None
     return AboutTicket(ticket.number, ticket.subject, row.sees, _why(row, name))
