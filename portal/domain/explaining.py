@@ -67,11 +67,9 @@ async def about_ticket(db: AsyncSession, words: str, user_id: UUID, name: str) -
     ticket = (await db.exec(select(Ticket).where(Ticket.number == int(found[1])))).first() if found else None
     if ticket is None:
         return None
-    asked = sql.app.why_sees(ticket.id, user_id).table_valued(
-        'sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs'
-    )
-    answer: Any = await db.exec(cast(Any, select)(*asked.c))
-    row = answer.first()
+    columns = ('sees', 'is_requester', 'in_copy', 'reaches', 'is_private', 'belongs')
+    asked: Any = cast(Any, select)(*sql.app.why_sees(ticket.id, user_id).table_valued(*columns).c)
+    row: Any = cast(Any, await db.exec(asked)).first()
     if row is None:
         return None
     return AboutTicket(ticket.number, ticket.subject, row.sees, _why(row, name))
