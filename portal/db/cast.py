@@ -80,6 +80,7 @@ TABLES = (
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
     'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only',
+    'membership_seen',
 )  # fmt: skip
 
 
@@ -359,6 +360,7 @@ class _Scene:
         for slug, role in person.companies.items():
             self.add('membership', id=uuid7(), tenant_id=tenant.id, user_id=me, company_id=companies[slug].id, role=role,
                       created_at=self.now)  # fmt: skip
+            self.add('membership_seen', tenant_id=tenant.id, company_id=companies[slug].id, user_id=me, at=self.now)
 
         def member(company: Company | None, role: str) -> Member:
             place = (company.id, company.slug) if company else (None, None)

@@ -48,6 +48,7 @@ def rows(password: str, now: datetime | None = None) -> telling.Rows:
     )
     found = telling.rows(reading.stories(), days, ids)
     _add_tenants(found, ids, days)
+    _add_roles(found, ids, days)
     _add_people(found, ids, days, password)
     _add_desk(found, ids, days)
     return found
@@ -66,6 +67,34 @@ def _add_tenants(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
         me, tenant = ids.companies[slug], ids.tenants[provider]
         _add(found, 'company', id=me, tenant_id=tenant, slug=slug, name=name, created_at=since, **_KNOWN[slug])
         _log(found, tenant, me, _founder(ids, provider), since, 'company.added', me, name=name)
+
+
+#: Of one's own, given to nobody: the cast keeps the roles of the stories.
+_ROLES = (
+    ('Practice lead', 'client', 'ClientUser', ['tickets.see', 'tickets.see_company', 'tickets.open', 'tickets.reply', 'tickets.close',
+                                               'profile.edit', 'company.edit']),
+    ('Dispatcher', 'internal', 'Technician', ['tickets.see', 'tickets.open', 'tickets.reply', 'tickets.close', 'tickets.work',
+                                              'companies.see', 'companies.manage', 'desk.own', 'desk.team', 'profile.edit']),
+)  # fmt: skip
+
+
+def _add_roles(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
+    tenant, by = ids.tenants[cast.NORTHWIND], _founder(ids, cast.NORTHWIND)
+    for name, user_type, based_on, permissions in _ROLES:
+        me = uuid7()
+        _add(found, 'role', id=me, tenant_id=tenant, name=name, user_type=user_type, based_on=based_on, permissions=permissions)
+        _log(
+            found,
+            tenant,
+            None,
+            by,
+            days.moment(40, time(11)),
+            'role.added',
+            me,
+            name=name,
+            user_type=user_type,
+            permissions=permissions,
+        )
 
 
 def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str) -> None:

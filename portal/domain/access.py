@@ -102,6 +102,7 @@ class Role(SQLModel, table=True):
     name: str
     user_type: str
     permissions: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))
+    based_on: str | None = None  # the built-in role it began with, and is compared with
 
 
 class NotAllowed(Exception):

@@ -6,10 +6,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import Permission, Principal, UserType, verb
+from portal.domain.access import Permission, Principal, Role, UserType, permissions_of, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
 from portal.domain.companies import clean_phone
+from portal.domain.granting import may_take
 from portal.domain.mail import Promised, promise
 from portal.domain.people import Company, Membership, Taken, User, clean_email, clean_name
 from portal.i18n import _
@@ -38,16 +39,18 @@ async def memberships(db: AsyncSession, user_id: UUID) -> list[tuple[Membership,
 
 
 async def is_only_admin(db: AsyncSession, user_id: UUID) -> set[UUID]:
-    """The companies in which nobody else who can come in is a client admin. Allowed, but whoever changes it should know."""
+    """The companies in which nobody else who can come in manages people. Staff may change it, and should know."""
     admins = (
-        select(Membership.company_id, Membership.user_id)
+        select(Membership.company_id, Membership.user_id, Membership.role, Role)
         .join(User, col(User.id) == Membership.user_id)
-        .where(Membership.role == 'ClientAdmin', col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
+        .outerjoin(Role, col(Role.id) == Membership.role_id)
+        .where(col(Membership.ended_at).is_(None), col(User.disabled_at).is_(None))
     )
     theirs = select(Membership.company_id).where(Membership.user_id == user_id)
     by_company: dict[UUID, set[UUID]] = {}
-    for company_id, admin in await db.exec(admins.where(col(Membership.company_id).in_(theirs))):
-        by_company.setdefault(company_id, set()).add(admin)
+    for company_id, admin, role, own in await db.exec(admins.where(col(Membership.company_id).in_(theirs))):
+        if Permission.PEOPLE_MANAGE in permissions_of(role or '', own.permissions if own else None):
+            by_company.setdefault(company_id, set()).add(admin)
     return {company_id for company_id, some in by_company.items() if some == {user_id}}
 
 
@@ -97,6 +100,7 @@ async def disable_client(db: AsyncSession, by: Principal, user_id: UUID) -> None
     """Out of all companies at once: sessions end with the commit. What they wrote stays, and so do their companies."""
     person = await client(db, user_id, lock=True)
     if person.disabled_at is None:
+        await _not_above(db, by, person)
         person.disabled_at = now()
         await record(db, 'person.disabled', subject=person.id)
 
@@ -108,6 +112,11 @@ async def enable_client(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     if person.disabled_at is not None:
         person.disabled_at = None
         await record(db, 'person.enabled', subject=person.id)
+
+
+async def _not_above(db: AsyncSession, by: Principal, person: User) -> None:
+    for membership, _company in await memberships(db, person.id):
+        await may_take(db, by, membership.role, membership.role_id, name=person.name)
 
 
 def taken(other: User) -> Wrong:

@@ -7,20 +7,23 @@ user` silently answers something else.
 import re
 import unicodedata
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from portal.domain.access import BUILT_IN, Permission, Principal, UserType, verb
+from portal.domain.access import Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
+from portal.domain.granting import Given, may_give, may_take
 from portal.domain.mail import Promised, promise
 from portal.i18n import LANGUAGES, _, known_timezone
 
@@ -143,6 +146,20 @@ class Membership(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
+class MembershipSeen(SQLModel, table=True):
+    """When somebody was last at a company: apart for each, since nobody there should learn of the others. Written by a trigger."""
+
+    __tablename__: str = 'membership_seen'  # pyright: ignore
+    __table_args__ = (
+        ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
+        ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    company_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    at: datetime = Field(default_factory=now, sa_type=Moment)
+
+
 class Credential(SQLModel, table=True):
     """Argon2id hash of a password. No role of the portal can read this table, only the door's definer functions."""
 
@@ -233,6 +250,24 @@ class Taken(Wrong):
         self.person_id = person_id
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What whoever manages somebody may know of how they come in: last here (at the company of a client who asks), a password, and
+    other ways (totp, passkey, sso)."""
+
+    seen_at: datetime | None = None
+    has_password: bool = False
+    ways: tuple[str, ...] = ()
+
+
+async def around(db: AsyncSession, people: Collection[UUID]) -> dict[UUID, Around]:
+    """By id; nothing of people that the asker does not manage."""
+    asked = func.app.people_here(literal(list(people), ARRAY(PG_UUID(as_uuid=True))))
+    rows = asked.table_valued('user_id', 'seen_at', 'has_password', 'ways')
+    found = select(rows.c.user_id, rows.c.seen_at, rows.c.has_password, rows.c.ways)
+    return {row[0]: Around(row[1], row[2], tuple(row[3])) for row in await db.exec(found)}
+
+
 # ---------- verbs ----------
 
 _EMAIL = re.compile(r'[^@\s<>"(),:;\\\[\]]+@[^@\s<>"(),:;\\\[\]]+\.[^@\s.<>"(),:;\\\[\]]+')
@@ -307,8 +342,7 @@ async def add_person(
     if company.archived_at is not None:
         raise Wrong(email=_('{company} is archived. Bring it back first.', company=company.name))
     name, email = clean_name(name), clean_email(email)
-    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
-        raise Wrong(role=_('Choose a role.'))
+    given = await may_give(db, by, role, UserType.CLIENT)
     user = (await db.exec(select(User).where(User.email == email))).first()
     if user and user.user_type != UserType.CLIENT.value:
         raise Wrong(email=_('This is the address of somebody on your staff.'))
@@ -326,11 +360,12 @@ async def add_person(
     if before and before.ended_at is None:
         raise Taken(user.id, email=_('{name} belongs to {company} already.', name=user.name, company=company.name))
     if before:
-        before.ended_at, before.role, before.role_id = None, role, None
+        before.ended_at, before.role, before.role_id = None, given.role, given.role_id
     else:
-        db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=role))
+        db.add(Membership(tenant_id=by.tenant.id, user_id=user.id, company_id=company.id, role=given.role,
+                          role_id=given.role_id))  # fmt: skip
     await db.flush()
-    await record(db, 'person.added', company_id=company.id, subject=user.id, role=role)
+    await record(db, 'person.added', company_id=company.id, subject=user.id, role=given.name)
     if write:
         await promise(db, [Promised(kind='welcome_again' if known else 'welcome', to_user_id=user.id, company_id=company.id,
                                   actor_id=by.user_id)])  # fmt: skip
@@ -348,27 +383,45 @@ async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_i
 
 @verb(Permission.COMPANIES_MANAGE)
 async def change_role(db: AsyncSession, by: Principal, company: Company, user_id: UUID, role: str) -> None:
-    """Takes effect at the next event of every page the person has open."""
-    if role not in BUILT_IN or BUILT_IN[role].user_type is not UserType.CLIENT:
-        raise Wrong(role=_('Choose a role.'))
-    membership = await _membership(db, company, user_id)
-    before, membership.role, membership.role_id = membership.role, role, None
-    await record(db, 'role.changed', company_id=company.id, subject=user_id, before=before or '', after=role)
+    """Takes effect at the next event of every page the person has open. `role`: a built-in name, or the id of one's own."""
+    given = await may_give(db, by, role, UserType.CLIENT)
+    membership = await membership_of(db, company.id, user_id)
+    await give(db, by, membership, given)
 
 
 @verb(Permission.COMPANIES_MANAGE)
 async def end_membership(db: AsyncSession, by: Principal, company: Company, user_id: UUID) -> None:
     """The person no longer belongs to the company; their pages close. What they wrote stays."""
-    membership = await _membership(db, company, user_id)
+    await end(db, by, await membership_of(db, company.id, user_id))
+
+
+async def give(db: AsyncSession, by: Principal, membership: Membership, given: Given) -> None:
+    """Of a verb that has asked `may_give`; raises Wrong(role=…) for somebody who may do more than `by`."""
+    person = await db.get_one(User, membership.user_id)
+    before = await may_take(db, by, membership.role, membership.role_id, name=person.name)
+    if (membership.role, membership.role_id) == (given.role, given.role_id):
+        return
+    membership.role, membership.role_id = given.role, given.role_id
+    await db.flush()
+    await record(db, 'role.changed', company_id=membership.company_id, subject=person.id,
+                 before=before.name if before else '', after=given.name)  # fmt: skip
+
+
+async def end(db: AsyncSession, by: Principal, membership: Membership) -> None:
+    """Raises Wrong(role=…) for somebody who may do more than `by`."""
+    person = await db.get_one(User, membership.user_id)
+    await may_take(db, by, membership.role, membership.role_id, name=person.name)
     membership.ended_at = now()
-    await record(db, 'person.removed', company_id=company.id, subject=user_id)
+    await db.flush()
+    await record(db, 'person.removed', company_id=membership.company_id, subject=person.id)
 
 
-async def _membership(db: AsyncSession, company: Company, user_id: UUID) -> Membership:
+async def membership_of(db: AsyncSession, company_id: UUID, user_id: UUID) -> Membership:
+    """The one that has not ended, as it is now; raises NotFound."""
     asked = select(Membership).where(
-        Membership.company_id == company.id, Membership.user_id == user_id, col(Membership.ended_at).is_(None)
+        Membership.company_id == company_id, Membership.user_id == user_id, col(Membership.ended_at).is_(None)
     )
-    found = (await db.exec(asked)).first()
+    found = (await db.exec(asked.execution_options(populate_existing=True))).first()
     if found is None:
         raise NotFound
     return found

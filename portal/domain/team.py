@@ -8,46 +8,50 @@ from uuid import UUID
 from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import BUILT_IN, NotAllowed, Permission, Principal, Role, UserType, permissions_of, verb
+from portal.domain.access import NotAllowed, Permission, Principal, Role, UserType, permissions_of, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
+from portal.domain.granting import find_role, may_give, may_take
 from portal.domain.mail import Promised, promise
 from portal.domain.people import User, clean_email, clean_name
 from portal.i18n import _
 
 ADMIN = 'MspAdmin'
-STAFF_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.INTERNAL]
 
 
 @verb(Permission.STAFF_MANAGE)
 async def add_staff(db: AsyncSession, by: Principal, *, name: str, email: str, role: str) -> User:
     """Adds somebody to the staff and writes them a letter to set a password."""
-    name, email, role = clean_name(name), clean_email(email), _clean_role(role)
+    name, email = clean_name(name), clean_email(email)
     await _alone(db, by)
+    given = await may_give(db, by, role, UserType.INTERNAL)
     if known := (await db.exec(select(User).where(User.email == email))).first():
         raise Wrong(email=_taken(known))
-    user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.INTERNAL.value, staff_role=role)
+    user = User(tenant_id=by.tenant.id, email=email, name=name, user_type=UserType.INTERNAL.value, staff_role=given.role,
+                staff_role_id=given.role_id)  # fmt: skip
     db.add(user)
     await db.flush()
-    await record(db, 'staff.added', subject=user.id, role=role)
+    await record(db, 'staff.added', subject=user.id, role=given.name)
     await _write_to(db, by, user)
     return user
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def change_staff_role(db: AsyncSession, by: Principal, user_id: UUID, role: str) -> None:
-    """Takes effect at once: every page the person has open loads anew."""
-    role = _clean_role(role)
+    """Takes effect at once: every page the person has open loads anew. `role`: a built-in name, or the id of one's own."""
     admins = await _alone(db, by)
+    given = await find_role(db, role, UserType.INTERNAL)
     person = await _colleague(db, user_id)
-    if person.staff_role == role:
+    if (person.staff_role, person.staff_role_id) == (given.role, given.role_id):
         return
     if person.id == by.user_id:
         raise Wrong(role=_('Nobody changes their own role. Another MSP admin can do it.'))
     if admins == {person.id}:
         raise Wrong(role=_('{name} is the only MSP admin. Make somebody else one first.', name=person.name))
-    before, person.staff_role, person.staff_role_id = person.staff_role, role, None
-    await record(db, 'staff.role', subject=person.id, before=before or '', after=role)
+    await may_give(db, by, role, UserType.INTERNAL)
+    before = await may_take(db, by, person.staff_role, person.staff_role_id, name=person.name)
+    person.staff_role, person.staff_role_id = given.role, given.role_id
+    await record(db, 'staff.role', subject=person.id, before=before.name if before else '', after=given.name)
 
 
 @verb(Permission.STAFF_MANAGE)
@@ -60,6 +64,7 @@ async def disable(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     if admins == {person.id}:
         raise Wrong(person=_('{name} is the only MSP admin. Make somebody else one first.', name=person.name))
     if person.disabled_at is None:
+        await _not_above(db, by, person)
         person.disabled_at = now()
         await record(db, 'staff.disabled', subject=person.id)
 
@@ -70,6 +75,7 @@ async def enable(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     await _alone(db, by)
     person = await _colleague(db, user_id)
     if person.disabled_at is not None:
+        await _not_above(db, by, person)
         person.disabled_at = None
         await record(db, 'staff.enabled', subject=person.id)
 
@@ -88,10 +94,11 @@ async def _write_to(db: AsyncSession, by: Principal, person: User) -> None:
     await promise(db, [Promised(kind='welcome', to_user_id=person.id, actor_id=by.user_id)])
 
 
-def _clean_role(role: str) -> str:
-    if role not in STAFF_ROLES:
-        raise Wrong(role=_('Choose a role.'))
-    return role
+async def _not_above(db: AsyncSession, by: Principal, person: User) -> None:
+    try:
+        await may_take(db, by, person.staff_role, person.staff_role_id, name=person.name)
+    except Wrong as wrong:
+        raise Wrong(person=wrong.fields['role']) from None
 
 
 def _taken(known: User) -> str:

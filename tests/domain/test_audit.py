@@ -21,6 +21,7 @@ from portal.domain import (
     access,
     categories,
     clients,
+    colleagues,
     companies,
     factors,
     operations,
@@ -28,6 +29,7 @@ from portal.domain import (
     people,
     policy,
     recovery,
+    roles,
     sso,
     team,
     tenants,
@@ -148,6 +150,12 @@ async def gives_up_an_import(db: AsyncSession, by: Principal, c: Cast) -> None:
     await doing.start(db, by, batch.id)
     await doing.stop(db, by, batch.id)
     await doing.throw_away(db, by, batch.id)
+
+
+async def an_own_role(db: AsyncSession, by: Principal, c: Cast) -> None:
+    made = await roles.add_role(db, by, name='Lead', user_type=access.UserType.CLIENT, based_on='ClientUser', permissions=[])
+    await roles.change_own_role(db, by, made.id, name='Boss', permissions=[access.Permission.MONEY_SEE], seen=made.permissions)
+    await roles.remove_role(db, by, made.id)
 
 
 async def a_category(db: AsyncSession, by: Principal, c: Cast) -> None:
@@ -296,6 +304,14 @@ CASES = (
               Line('identity.unlinked', 'acme', 'ada', {'provider': 'Login'}), Line('sso.no_longer_only', 'acme', 'acme'),
               Line('sso.only', 'acme', 'acme'), Line('sso.no_longer_only', 'acme', 'acme'), Line('sso.removed', 'acme'))),
     Case('sso.unlink_own', 'ada', unlinks, only(Line('identity.unlinked', 'acme', 'ada', {'provider': 'Directory'}))),
+    # roles
+    Case('colleagues.give_role', 'ada', lambda db, by, c: colleagues.give_role(db, by, c.ugo.user_id, 'ClientBilling'),
+         only(Line('role.changed', 'acme', 'ugo', {'before': 'ClientUser', 'after': 'ClientBilling'}))),
+    Case('colleagues.remove', 'ada', lambda db, by, c: colleagues.remove(db, by, c.ugo.user_id), only(Line('person.removed', 'acme', 'ugo'))),
+    Case('roles.add_role roles.change_own_role roles.remove_role', 'mona', an_own_role,
+         only(Line('role.added', detail={'name': 'Lead', 'user_type': 'client'}),
+              Line('role.edited', detail={'before': 'Lead', 'after': 'Boss', 'given': ['money.see'], 'taken': []}),
+              Line('role.removed', detail={'name': 'Boss', 'instead': ''}))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
     # how people come in

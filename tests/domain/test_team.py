@@ -161,9 +161,13 @@ async def test_the_last_admin_stays_also_against_an_own_role(does: Does, cast: C
         with pytest.raises(Wrong) as wrong:
             await does(cast.tess, verb, cast.mona.user_id, *more)
         assert 'the only MSP admin' in str(wrong.value.fields)
-    await does(cast.tess, change_staff_role, cast.finn.user_id, 'MspAdmin')
-    await does(cast.tess, disable, cast.mona.user_id)
-    assert stands(cast.mona.user_id) == ('MspAdmin', True)
+    with pytest.raises(Wrong, match='role'):  # more than she has
+        await does(cast.tess, change_staff_role, cast.finn.user_id, 'MspAdmin')
+    await does(cast.mona, change_staff_role, cast.finn.user_id, 'MspAdmin')
+    with pytest.raises(Wrong) as wrong:
+        await does(cast.tess, disable, cast.mona.user_id)  # not above herself, also when another admin is there
+    assert 'may do more than you' in str(wrong.value.fields)
+    assert stands(cast.mona.user_id) == ('MspAdmin', False)
 
 
 @pytest.mark.parametrize(('verb', 'more'), [(disable, ()), (change_staff_role, ('Technician',))], ids=['disabled', 'demoted'])

@@ -411,6 +411,8 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'people',
             'companies',
             'clients',
+            'colleagues',
+            'roles',
             'team',
             'notifications',
             'categories',

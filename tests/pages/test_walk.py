@@ -26,7 +26,9 @@ def addresses(screen: Screen, who: Member, cast: Cast) -> dict[str, str]:
     """Addresses of a screen that leads to something of theirs, of somebody else's, and to nothing."""
     own = {'label': (cast.scanners if who.slug == 'bolt' else cast.oven if who.tenant_id == cast.southgate.id else cast.printer).label,
            'slug': 'bakery' if who.tenant_id == cast.southgate.id else 'acme', 'id': '00000000-0000-7000-8000-000000000000'}  # fmt: skip
-    if screen.path.startswith('/people/'):
+    if screen.path.startswith('/roles/'):
+        own['id'] = 'ClientUser'
+    if screen.path.startswith(('/people/', '/settings/people/')):
         own['id'] = str((cast.cleo if who.tenant_id == cast.southgate.id else cast.ugo).user_id)
     missing = {'label': 'T-999999', 'slug': 'nobody', 'id': '00000000-0000-7000-8000-000000000001'}
     return {
@@ -177,7 +179,7 @@ async def test_every_word_is_translated(
             'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select phone from tenant',
             'select phone_hours from tenant', 'select name from category', 'select coalesce(subject, kind) from mail_outbox',
             'select name from file', 'select body from company_note', 'select slug from company', 'select file_name from import_batch',
-            'select name from saved_view', 'select name from identity_provider', 'select title from canned_reply', 'select body from canned_reply',
+            'select name from saved_view', 'select name from role', 'select name from identity_provider', 'select title from canned_reply', 'select body from canned_reply',
         ) for row in c.execute(query).fetchall() if row[0]}  # type: ignore[arg-type]  # fmt: skip
     data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {
         'English',

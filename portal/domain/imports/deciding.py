@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Text, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import UserType
+from portal.domain.access import Role, UserType
 from portal.domain.base import Wrong
 from portal.domain.companies import LINES, Details, clean_phone, cleaned
 from portal.domain.imports.fields import fields_of, role_named
@@ -62,6 +62,7 @@ class Companies:
     by_name: dict[str, KnownCompany] = field(default_factory=dict[str, KnownCompany])
     by_slug: dict[str, KnownCompany] = field(default_factory=dict[str, KnownCompany])
     staff: dict[str, str] = field(default_factory=dict[str, str])  # id by address
+    roles: dict[str, str] = field(default_factory=dict[str, str])  # the tenant's own for clients: id by name
 
     def named(self, words: str) -> KnownCompany | None:
         return self.by_ref.get(words) or self.by_name.get(words.lower()) or self.by_slug.get(words.lower())
@@ -74,7 +75,7 @@ class KnownPerson:
     disabled: bool
     name: str
     phone: str
-    roles: dict[UUID, str] = field(default_factory=dict[UUID, str])  # by company; '' is one of the tenant's own
+    roles: dict[UUID, str] = field(default_factory=dict[UUID, str])  # by company: its key
 
 
 People = dict[str, KnownPerson]  # by address
@@ -113,6 +114,8 @@ async def known_companies(db: AsyncSession, names: Iterable[str], chosen: str = 
         if company.outside_ref:
             known.by_ref[company.outside_ref] = one
     staff = select(User.email, User.id).where(User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None))
+    own = select(Role.name, Role.id).where(Role.user_type == UserType.CLIENT.value)
+    known.roles = {name: str(id_) for name, id_ in await db.exec(own)}
     known.staff = {email: str(id_) for email, id_ in await db.exec(staff)}
     return known
 
@@ -123,12 +126,12 @@ async def known_people(db: AsyncSession, emails: Iterable[str]) -> People:
     users = list(await db.exec(select(User).where(col(User.email) == there)))
     found = {u.id: KnownPerson(u.id, u.user_type, u.disabled_at is not None, u.name, u.phone or '') for u in users}
     asked = (
-        select(Membership.user_id, Membership.company_id, Membership.role)
+        select(Membership.user_id, Membership.company_id, Membership.role, Membership.role_id)
         .join(User, col(User.id) == Membership.user_id)
         .where(col(User.email) == there, col(Membership.ended_at).is_(None))
     )
-    for user_id, company_id, role in await db.exec(asked):
-        found[user_id].roles[company_id] = role or ''
+    for user_id, company_id, role, role_id in await db.exec(asked):
+        found[user_id].roles[company_id] = role or str(role_id)
     return {u.email: found[u.id] for u in users}
 
 
@@ -186,7 +189,7 @@ def decide_person(values: dict[str, str], options: Mapping[str, Any], known: Com
                 wrong |= e.fields
     company = _company_of(values, options, known, wrong)
     wanted = values.get('role', '').strip()
-    role = role_named(wanted) if wanted else None
+    role = role_named(wanted, known.roles) if wanted else None
     if wanted and role is None:
         wrong['role'] = _('There is no such role for clients.')
     person = people.get(clean.get('email', ''))

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,12 @@ def guess(kind: Kind, columns: list[str]) -> dict[str, int]:
     return found
 
 
-def role_named(words: str) -> str | None:
-    """The built-in role of a client that is called so, by its own name or as it is shown in either language."""
+def role_named(words: str, own: Mapping[str, str]) -> str | None:
+    """The role of a client that is called so: one of the tenant's own (`own`: its key by its name), else a built-in one, by its own
+    name or as it is shown in either language."""
     wanted = _key(words)
+    if found := next((key for name, key in own.items() if name.lower() == words.lower().strip()), None):
+        return found
     names = {'user': 'ClientUser', 'benutzer': 'ClientUser', 'kundenbenutzer': 'ClientUser', 'billing': 'ClientBilling',
              'buchhaltung': 'ClientBilling', 'admin': 'ClientAdmin', 'administrator': 'ClientAdmin', 'kundenadmin': 'ClientAdmin'}  # fmt: skip
     for name, role in BUILT_IN.items():

@@ -1,6 +1,7 @@
 """Lists of people, on the pages of a company and of the team, and what is asked about one of them."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,9 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.render import macro
 from portal.components.values import MenuItem, Option, Text
-from portal.domain.access import BUILT_IN, UserType, role_label
+from portal.domain.access import BUILT_IN, Permission, Principal, UserType
 from portal.domain.base import Wrong
+from portal.domain.granting import Given, offered, roles
 from portal.domain.people import Taken
+from portal.domain.rights import ALWAYS, labels
 from portal.i18n import _, when
 from portal.pages.screens import Here
 
@@ -47,8 +50,37 @@ def role_hint(role: str) -> str:
     }.get(role, '')
 
 
-def role_options() -> list[Option]:
-    return [Option(role, role_label(role), role_hint(role)) for role in CLIENT_ROLES]
+def role_options(by: Principal, among: Sequence[Given], hint: Callable[[str], str] = role_hint) -> list[Option]:
+    """Those that `by` cannot give are shown, and cannot be taken."""
+    return [
+        Option(role.key, role.label, (hint(role.role) if role.role else in_short(role)) if may else _('Allows more than you may yourself'),
+               disabled=not may)
+        for role, may in offered(by, among)
+    ]  # fmt: skip
+
+
+def reach_words(role: Given) -> str:
+    """How far it reaches in tickets: for clients the whole company's, or own ones and those in copy."""
+    if Permission.TICKETS_SEE not in role.permissions:
+        return _('None')
+    if role.user_type is UserType.INTERNAL:
+        return _('All companies')
+    return _('Whole company') if Permission.TICKETS_SEE_COMPANY in role.permissions else _('Own and in copy')
+
+
+def in_short(role: Given) -> str:
+    """What tells it from the others."""
+    return ', '.join(labels(role.permissions - ALWAYS, role.user_type)) or _('Reading')
+
+
+async def client_roles(db: AsyncSession, by: Principal) -> list[Option]:
+    return role_options(by, await roles(db, UserType.CLIENT))
+
+
+def ways_words(ways: Sequence[str]) -> str:
+    """Beside a password, by what somebody proves who they are; '' for nothing."""
+    words = {'passkey': _('Passkey'), 'totp': _('App'), 'sso': _('Company account')}
+    return ', '.join(words[way] for way in words if way in ways)
 
 
 @dataclass(frozen=True, slots=True)

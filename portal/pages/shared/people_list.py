@@ -12,7 +12,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.components.island import Act, Island
 from portal.components.render import render
 from portal.components.values import Action, Option, Text
-from portal.domain.access import role_label
 from portal.domain.base import NotFound, Wrong
 from portal.domain.people import User
 from portal.i18n import _
@@ -27,7 +26,7 @@ class Person:
     id: UUID
     name: str
     email: str
-    role: str  # a built-in one, or '' for one of the tenant's own
+    role: str  # its key: a built-in name, or the id of one of the tenant's own
     role_words: str
     state: Markup
     active: bool
@@ -41,14 +40,16 @@ class PeopleList:
     draft: str
     template: str
 
-    def __init__(self, here: Here, roles: Callable[[], Sequence[Option]]) -> None:
-        self.here, self.by, self.roles = here, here.visit.by, roles
+    def __init__(self, here: Here, first: str) -> None:
+        """`first`: the role that is chosen from the start."""
+        self.here, self.by, self.first = here, here.visit.by, first
+        self.roles: Sequence[Option] = ()
         self.dialog: ui.dialog | None = None
         self.errors: dict[str, Text] = {}
         self.values = self._nothing_typed()
 
     def _nothing_typed(self) -> dict[str, str]:
-        return {'name': '', 'email': '', 'role': self.roles()[0].value}
+        return {'name': '', 'email': '', 'role': self.first}
 
     def build_dialog(self, labelled_by: str) -> None:
         """For whoever may do something."""
@@ -85,7 +86,7 @@ class PeopleList:
 
     def _ask_role(self, person: Person, *, role: str = '', error: str = '', **more: Any) -> None:
         does = Action(_('Change the role'), type='submit', kind='primary', attrs={'form': 'role-form'})
-        self._ask('ask-role', _('What may {name} do?', name=person.name), does, person=person, role_options=self.roles(),
+        self._ask('ask-role', _('What may {name} do?', name=person.name), does, person=person, role_options=self.roles,
                   role=role or person.role, error=error, **more)  # fmt: skip
 
     def _close(self) -> None:
@@ -115,7 +116,10 @@ class PeopleList:
         except Wrong as wrong:
             self._ask_role(person, role=role, error=wrong.fields['role'], **more)
             return
-        await self._done(_('{name} is {role} now.', name=person.name, role=role_label(role)))
+        await self._done(_('{name} is {role} now.', name=person.name, role=self._role_words(role)))
+
+    def _role_words(self, role: str) -> str:
+        return next((str(option.label) for option in self.roles if option.value == role), role)
 
     async def _change(self, verb: Callable[[AsyncSession], Awaitable[None]], done: str) -> None:
         """Beside no field: what cannot be is said in a toast, and the list shows how it stands."""

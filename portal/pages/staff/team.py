@@ -7,13 +7,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, MenuItem, Option, Row
+from portal.components.values import Action, Column, MenuItem, Row
 from portal.domain.access import Permission, Role, UserType, role_label
+from portal.domain.granting import roles
 from portal.domain.people import User
-from portal.domain.team import STAFF_ROLES, add_staff, change_staff_role, disable, enable, welcome_staff
+from portal.domain.team import add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
-from portal.pages.shared.people import PersonRow
+from portal.pages.shared.people import PersonRow, role_options
 from portal.pages.shared.people_list import PeopleList, Person
 from portal.pages.shared.recovering import Recovering
 
@@ -24,10 +25,6 @@ def role_hint(role: str) -> str:
         'Finance': _('Reads and answers tickets, and sees everything about money'),
         'MspAdmin': _('Everything: also companies, the team, money and mail'),
     }.get(role, '')
-
-
-def role_options() -> list[Option]:
-    return [Option(role, role_label(role), role_hint(role)) for role in STAFF_ROLES]
 
 
 def _state(active: bool) -> Markup:
@@ -44,7 +41,7 @@ async def _colleagues(db: AsyncSession) -> list[Person]:
         .order_by(col(User.disabled_at).is_not(None), sql.lower(User.name), col(User.id))
     )
     return [
-        Person(user.id, user.name, user.email, user.staff_role or '', role_label(user.staff_role) if user.staff_role else own or '',
+        Person(user.id, user.name, user.email, user.staff_role or str(user.staff_role_id), role_label(user.staff_role) if user.staff_role else own or '',
                _state(user.disabled_at is None), active=user.disabled_at is None)
         for user, own in await db.exec(asked)
     ]  # fmt: skip
@@ -54,7 +51,7 @@ class Team(PeopleList):
     template = 'staff/about_colleague.html'
 
     def __init__(self, here: Here) -> None:
-        super().__init__(here, role_options)
+        super().__init__(here, 'Technician')
         self.draft = f'add-staff:{self.by.user_id}'
         self.recovering = Recovering(here, self._again)
 
@@ -68,6 +65,7 @@ class Team(PeopleList):
         async with self.here.visit.work() as db:
             self.people = await _colleagues(db)
             await self.recovering.read(db, [person.id for person in self.people if person.active])
+            self.roles = role_options(self.by, await roles(db, UserType.INTERNAL), role_hint)
 
     async def _again(self) -> None:
         await self._read()
@@ -78,8 +76,8 @@ class Team(PeopleList):
     def _html(self) -> Markup:
         return render(
             'staff/team.html', helped=[self.recovering.state(person.id) for person in self.people], people=[self._row(person) for person in self.people], columns=self._columns(),
-            alone=len(self.people) < 2, role_options=role_options(), values=self.values, errors=self.errors, draft=self.draft,
-            roles=[Row(option.label, note=option.hint) for option in role_options()],
+            alone=len(self.people) < 2, role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
+            roles=[Row(option.label, note=option.hint) for option in self.roles],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
 
@@ -96,6 +94,7 @@ class Team(PeopleList):
             person.state,
             menu=self._menu(person),
             msp=True,
+            href=self.here.url(f'/team/{person.id}'),
             note=_('You'),
         )
 

@@ -17,6 +17,7 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone
 from portal.domain.access import Permission, Principal, Role, role_label
 from portal.domain.base import NotFound
+from portal.domain.colleagues import managers
 from portal.domain.companies import archive_company, restore_company
 from portal.domain.people import (
     Company,
@@ -37,9 +38,9 @@ from portal.pages.screens import Here
 from portal.pages.shared.people import (
     PersonRow,
     Presence,
+    client_roles,
     phone_link,
     presence,
-    role_options,
     state_of,
 )
 from portal.pages.shared.people_list import PeopleList, Person
@@ -71,7 +72,7 @@ async def _people(db: AsyncSession, company: Company) -> list[Person]:
     rows = list(await db.exec(asked))
     here = await presence(db, [user.id for user, _m, _own in rows])
     return [
-        Person(user.id, user.name, user.email, m.role or '', role_label(m.role) if m.role else own or '',
+        Person(user.id, user.name, user.email, m.role or str(m.role_id), role_label(m.role) if m.role else own or '',
                state_of(user.disabled_at, here.get(user.id, Presence())), active=user.disabled_at is None)
         for user, m, own in rows
     ]  # fmt: skip
@@ -81,7 +82,7 @@ class CompanyPage(PeopleList):
     template = 'staff/about_person.html'
 
     def __init__(self, here: Here) -> None:
-        super().__init__(here, role_options)
+        super().__init__(here, 'ClientUser')
         self.slug = here.parts['slug']
         if not is_slug(self.slug):
             raise NotFound
@@ -111,6 +112,8 @@ class CompanyPage(PeopleList):
         async with self.here.visit.work() as db:
             self.company = await company_by_slug(db, self.slug)
             self.people = await _people(db, self.company)
+            self.roles = await client_roles(db, self.by)
+            self.managers = await managers(db, self.company.id)
             self.counts: Counts = await counts(db, self.by.user_id, staff=True, company_id=self.company.id)
             archived = self.company.archived_at is not None
             some = Where(group='all' if archived else 'open', company_id=self.company.id, sort='-changed' if archived else 'turn')
@@ -138,8 +141,8 @@ class CompanyPage(PeopleList):
             open_words=_('{n} open', n=exactly(n.open)),
             ours_words=_n('{count} waits for us', '{count} wait for us', n.theirs, count=exactly(n.theirs)),
             all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
-            facts=self._facts(), portal_href=self._portal_href(), role_options=role_options(), values=self.values,
-            errors=self.errors, draft=self.draft, roles=[Row(option.label, note=option.hint) for option in role_options()],
+            facts=self._facts(), portal_href=self._portal_href(), role_options=self.roles, values=self.values,
+            errors=self.errors, draft=self.draft, roles=[Row(option.label, note=option.hint) for option in self.roles],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
 
@@ -301,8 +304,7 @@ class CompanyPage(PeopleList):
 
     def _around(self, person: Person) -> dict[str, Any]:
         """What the questions about somebody say besides."""
-        admins = {p.id for p in self.people if p.role == 'ClientAdmin' and p.active}
-        return {'company': self.company, 'alone': admins == {person.id}}
+        return {'company': self.company, 'alone': self.managers == {person.id}}
 
     def _ask_remove(self, person: Person) -> None:
         does = Action(_('Remove {name}', name=person.name), act='remove', kind='danger', attrs={'data-key': str(person.id)})

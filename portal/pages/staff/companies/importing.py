@@ -13,8 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.components.island import Act
 from portal.components.render import macro, render
 from portal.components.values import Action, Column, Option, Text
-from portal.domain.access import role_label
+from portal.domain.access import UserType
 from portal.domain.base import NotFound, Wrong
+from portal.domain.granting import offered, roles
 from portal.domain.imports import KEPT_DAYS, Batch, Kind, Outcome, State
 from portal.domain.imports.deciding import Decision
 from portal.domain.imports.doing import (
@@ -35,7 +36,6 @@ from portal.domain.imports.fields import ImportField, fields_of
 from portal.domain.people import User, companies
 from portal.i18n import _, _n
 from portal.pages.screens import Here
-from portal.pages.shared.people import CLIENT_ROLES
 from portal.settings import Settings
 
 SHOWN = 50  # refused rows; all of them are in the file
@@ -145,6 +145,7 @@ class ImportPage:
 
     async def _read_in(self, db: AsyncSession, mine: int) -> None:
         batch = await batch_by_id(db, self.id)
+        self.roles = await roles(db, UserType.CLIENT)
         numbers, refused = await tally(db, batch), await refused_rows(db, batch, SHOWN)
         first = await sample(db, batch) if batch.state is State.READY else []
         there = await companies(db) if batch.kind is Kind.PEOPLE and batch.state is State.READY else []
@@ -173,7 +174,7 @@ class ImportPage:
             'staff/import.html', here=here, batch=batch, state=batch.state.value, kind=kind_words(batch.kind), mark=state_mark(batch),
             encoding=encoding_words(batch), tally=numbers, sum=self._sum(numbers), fields=[self._field(f) for f in fields],
             is_people=batch.kind is Kind.PEOPLE, company_options=[Option(str(c.id), c.name) for c in self.companies],
-            role_options=[Option(role, role_label(role)) for role in CLIENT_ROLES], options=batch.options,
+            role_options=[Option(r.key, r.label, disabled=not may) for r, may in offered(self.by, self.roles)], options=batch.options,
             preview_columns=self._preview_columns(), preview=[self._preview(n, d) for n, d in self.sample], refused=self._refused(),
             more=max(0, numbers.refuse - SHOWN), refused_href=here.url(f'/import/{batch.id}/refused.csv'), chunk=CHUNK,
             refused_columns=[Column(_('Line'), right=True), Column(_('Row')), Column(_('Why it is refused'))],
@@ -218,7 +219,7 @@ class ImportPage:
 
     def _cell(self, name: str, decision: Decision) -> Text:
         value = decision.values.get(name, '')
-        return role_label(value) if name == 'role' else _cut(value, CELL)
+        return next((r.label for r in self.roles if r.key == value), value) if name == 'role' else _cut(value, CELL)
 
     def _refused(self) -> list[tuple[int, str, list[tuple[str, str]]]]:
         """line, the row itself, and for each field what is wrong"""
@@ -294,7 +295,7 @@ class ImportPage:
         company, role = act.text('company'), act.text('role')
         return {
             'company': company if company in {str(c.id) for c in self.companies} else '',
-            'role': role if role in CLIENT_ROLES else CLIENT_ROLES[0], 'invite': 'invite' in act,
+            'role': role if role in {r.key for r in self.roles} else 'ClientUser', 'invite': 'invite' in act,
         }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from portal.domain.people import Company, Membership, User, add_person, change_r
 from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
-from portal.pages.shared.people import CLIENT_ROLES, phone_link, presence, role_options, state_of, with_link
+from portal.pages.shared.people import CLIENT_ROLES, client_roles, phone_link, presence, state_of, with_link
 from portal.pages.shared.recovering import Recovering
 from portal.pages.shared.tickets import turn_mark
 
@@ -57,6 +57,7 @@ class PersonPage:
             await self.recovering.read(db, [self.id])
             self.places = await memberships(db, self.id)
             self.own_roles: dict[UUID, str] = dict(list(await db.exec(select(Role.id, Role.name))))
+            self.roles = await client_roles(db, self.by)
             self.presence = (await presence(db, [self.id]))[self.id]
             self.tickets: Listing = await listing(db, Where(group='all', requester_id=self.id), most=TICKETS)
             self.lately = await _lately(db, self.id)
@@ -77,9 +78,12 @@ class PersonPage:
             'staff/person.html', here=here, recovery=self.recovering.state(self.id), person=person, manages=self.manages, first=self.places[0][1] if self.places else None,
             head=Markup('<a class="plain" href="mailto:{0}">{0}</a>').format(person.email),
             state=state_of(person.disabled_at, self.presence), actions=self._actions(),
-            places=[(company, self._role(m), self._place_menu(company)) for m, company in self.places], columns=self._columns(),
+            places=[
+                (company, self._role(m), self._place_menu(company), self.here.url(f'/people/{self.id}/access', company=company.slug))
+                for m, company in self.places
+            ], columns=self._columns(),
             others=[Option(company.slug, company.name) for company in self.others], values=self.values, errors=self.errors,
-            draft=f'add-place:{self.id}:{self.by.user_id}', role_options=role_options(), tickets=self._tickets(), facts=self._facts(),
+            draft=f'add-place:{self.id}:{self.by.user_id}', role_options=self.roles, tickets=self._tickets(), facts=self._facts(),
             lately=[Row(words, note=words_by) for words, words_by in self.lately],
             add_actions=[Action(_('Add to the company'), type='submit', kind='primary')],
         )  # fmt: skip
@@ -106,7 +110,9 @@ class PersonPage:
         return [*columns, Column(_('Actions'), unseen=True)] if self.manages else columns
 
     def _place_menu(self, company: Company) -> list[MenuItem]:
-        menu = [MenuItem(_('Change the role'), act='ask-role', icon='user-round-check')]
+        menu = [
+            MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
+        ]
         if not company.archived_at and not self.person.disabled_at:
             menu.append(MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'))
         return [*menu, MenuItem(_('Remove from {company}', company=company.name), act='ask-remove', icon='circle-minus',
@@ -202,11 +208,11 @@ class PersonPage:
             'ask-remove': (Action(_('Remove {name}', name=name), act='remove', kind='danger', attrs=key),
                            _('Remove {name} from {company}?', name=name, company=place)),
         }[about]  # fmt: skip
-        role = next((m.role or '' for m, c in self.places if company and c.id == company.id), '')
+        role = next((m.role or str(m.role_id) for m, c in self.places if company and c.id == company.id), '')
         shown = {'name': name, 'phone': self.person.phone or '', 'email': self.person.email, 'role': role, **(values or {})}
         self.asking.set(render(
             'staff/about_client.html', about=about, person=self.person, company=company, title=title, values=shown, errors=errors or {},
-            role_options=role_options(), actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
+            role_options=self.roles, actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
             alone=' · '.join(c.name for _m, c in self.places if c.id in self.only_admin and company in (None, c)),
         ))  # fmt: skip
         self.dialog.open()
@@ -254,17 +260,24 @@ class PersonPage:
                 await change_role(db, self.by, company, self.id, role)
         except Wrong as wrong:
             return self._ask('ask-role', company, values={'role': role}, errors=wrong.fields)
-        return await self._done(_('{name} is {role} now.', name=self.person.name, role=role_label(role)))
+        return await self._done(_('{name} is {role} now.', name=self.person.name, role=self._words_of(role)))
+
+    def _words_of(self, role: str) -> str:
+        return next((str(option.label) for option in self.roles if option.value == role), role)
 
     async def _change(self, verb: Callable[[AsyncSession], Awaitable[None]], done: str) -> None:
-        async with self.here.visit.work() as db:
-            await verb(db)
+        try:
+            async with self.here.visit.work() as db:
+                await verb(db)
+        except Wrong as wrong:
+            await self._done(' '.join(wrong.fields.values()), bad=True)
+            return
         await self._done(done)
 
-    async def _done(self, words: str) -> None:
+    async def _done(self, words: str, *, bad: bool = False) -> None:
         self.dialog.close()
         await self._again()
-        self.here.say(words)
+        self.here.say(words, bad=bad)
 
 
 def _happened(line: Audit) -> str:
