@@ -83,18 +83,8 @@ def _add_roles(found: telling.Rows, ids: telling.Ids, days: Days) -> None:
     for name, user_type, based_on, permissions in _ROLES:
         me = uuid7()
         _add(found, 'role', id=me, tenant_id=tenant, name=name, user_type=user_type, based_on=based_on, permissions=permissions)
-        _log(
-            found,
-            tenant,
-            None,
-            by,
-            days.moment(40, time(11)),
-            'role.added',
-            me,
-            name=name,
-            user_type=user_type,
-            permissions=permissions,
-        )
+        _log(found, tenant, None, by, days.moment(40, time(11)), 'role.added', me, name=name, user_type=user_type,
+             permissions=permissions)  # fmt: skip
 
 
 def _add_people(found: telling.Rows, ids: telling.Ids, days: Days, password: str) -> None:
@@ -152,7 +142,14 @@ def _founder(ids: telling.Ids, provider: str) -> UUID:
 
 
 def _log(
-    found: telling.Rows, tenant: UUID, company: UUID | None, actor: UUID, at: datetime, action: str, subject: UUID, **detail: str
+    found: telling.Rows,
+    tenant: UUID,
+    company: UUID | None,
+    actor: UUID,
+    at: datetime,
+    action: str,
+    subject: UUID,
+    **detail: str | list[str],
 ) -> None:
     _add(found, 'audit', tenant_id=tenant, company_id=company, id=telling.id_at(at), at=at, actor_id=actor, action=action,
          subject_id=subject, detail=detail)  # fmt: skip

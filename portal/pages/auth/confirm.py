@@ -10,7 +10,7 @@ from portal.components.plain import Door
 from portal.components.values import Action, MenuItem
 from portal.guard import CLIENT, MSP, SIGN_IN
 from portal.i18n import _
-from portal.pages.auth import asking, passwords, plain, sso_offers, throttle
+from portal.pages.auth import asking, passwords, plain, throttle
 from portal.pages.auth.forms import ROOT, Side, next_for, typed
 from portal.pages.auth.methods import strongest_of
 from portal.pages.auth.methods.kinds import Person
@@ -24,10 +24,12 @@ async def show(request: Request) -> Response:
         return _signed_out(request)
     person = _person(arrival)
     i18n.speak(arrival.voice)
-    methods, links = await strongest_of(person), await _links(request, arrival, person)
+    methods = await strongest_of(person)
     if not methods:
-        return _nothing(request, person, links)
-    return await asking.page(request, person, methods, _door(person), next=_next(request, person), links=links)
+        return _nothing(request, person)
+    return await asking.page(
+        request, person, methods, _door(person), next=_next(request, person), links=(_back(request, person),)
+    )
 
 
 async def take(request: Request) -> Response:
@@ -37,10 +39,11 @@ async def take(request: Request) -> Response:
         return _signed_out(request)
     person = _person(arrival)
     i18n.speak(arrival.voice)
-    methods, links = await strongest_of(person), await _links(request, arrival, person)
+    methods = await strongest_of(person)
     if not methods:
-        return _nothing(request, person, links)
+        return _nothing(request, person)
     method, onward = asking.chosen(request, methods), _next(request, person)
+    links = (_back(request, person),)
     try:
         wrong = await asking.attempt(request, person, method, fields)
     except (throttle.TooSoon, passwords.Busy) as e:
@@ -74,11 +77,8 @@ def _next(request: Request, person: Person) -> str:
     return next_for(person.side, request.query_params.get('next')) or ROOT[person.side]
 
 
-async def _links(request: Request, arrival: Arrival, person: Person) -> tuple[MenuItem, ...]:
-    """The providers that know the person ask anew, too; and the way back."""
-    onward = _next(request, person)
-    ways = await sso_offers.ways_to_confirm(arrival.token, onward)
-    return (*(MenuItem(way.words, way.href) for way in ways), MenuItem(_('Back without it'), onward))
+def _back(request: Request, person: Person) -> MenuItem:
+    return MenuItem(_('Back without it'), _next(request, person))
 
 
 def _signed_out(request: Request) -> Response:
@@ -88,14 +88,10 @@ def _signed_out(request: Request) -> Response:
     return RedirectResponse(SIGN_IN[MSP if side == 'staff' else CLIENT] + query, 303)
 
 
-def _nothing(request: Request, person: Person, links: tuple[MenuItem, ...]) -> Response:
-    """Of whoever has nothing that can be asked for here: the way to a provider, or to the door."""
-    words = _('What you are about to do needs a fresh proof. It is good for 15 minutes.')
-    if len(links) == 1:
-        words = _('Please sign out and in again; then go on where you were.')
-    actions = tuple(
-        Action(link.label, href=link.href or '', kind='primary' if link is links[0] and len(links) > 1 else '') for link in links
-    )
+def _nothing(request: Request, person: Person) -> Response:
+    """Of whoever comes in by something that cannot be asked for again here."""
+    words = _('Please sign out and in again; then go on where you were.')
     return plain.message(
-        request, 403, _('A fresh proof is needed'), words, side=person.side, sign_out=len(links) == 1, actions=actions
-    )
+        request, 403, _('A fresh proof is needed'), words, side=person.side, sign_out=True,
+        actions=(Action(_('Back without it'), href=_next(request, person)),),
+    )  # fmt: skip

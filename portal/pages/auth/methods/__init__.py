@@ -3,13 +3,13 @@
 Another one is a module, and a line here.
 """
 
-from portal.pages.auth.methods import passkey, password, recovery, totp
+from portal.pages.auth.methods import passkey, password, recovery, sso, totp
 from portal.pages.auth.methods.kinds import Method, Person
 
 #: Second factors, the best first. They are asked for after the password, and before a delicate action.
 SECOND: tuple[Method, ...] = (passkey.METHOD, totp.METHOD, recovery.METHOD)
 #: What is asked for before a delicate action of somebody who has no second factor, the best first.
-FIRST: tuple[Method, ...] = (password.METHOD,)
+FIRST: tuple[Method, ...] = (sso.METHOD, password.METHOD)
 
 
 async def second_of(person: Person) -> list[Method]:

@@ -291,7 +291,8 @@ begin
     where x.tenant_id = i.tenant_id and x.user_id = i.user_id and x.id <> i.id and p.enabled and x.subject is not null
       and x.issuer = p.issuer);
   if not others and (app.sso_only(i.tenant_id, i.user_id)
-      or not exists (select from credential c where c.tenant_id = i.tenant_id and c.user_id = i.user_id)) then return ''; end if;
+      or not (exists (select from credential c where c.tenant_id = i.tenant_id and c.user_id = i.user_id)
+        or exists (select from passkey k where k.tenant_id = i.tenant_id and k.user_id = i.user_id))) then return ''; end if;
   select p.name into named from identity_provider p where p.tenant_id = i.tenant_id and p.id = i.provider_id;
   delete from identity where id = i.id;
   return named;

@@ -167,10 +167,16 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
   where u.tenant_id = app.tenant() and u.user_type = 'internal'
     and 'tickets.work' = any (app.permissions_of(u.staff_role, r.permissions)) $$;
 
--- TO BE COMPLETED with the tables of second factors: which ways to prove who they are somebody has, beside a password.
+-- Which ways to prove who they are somebody has, beside a password.
 -- Called by app.people_here alone, which says whom one may ask about.
 create function app.ways_in(p_tenant uuid, p_user uuid) returns text[]
-language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$ select '{}'::text[] $$;
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select array_remove(array[
+    case when exists (select from passkey where tenant_id = p_tenant and user_id = p_user) then 'passkey' end,
+    case when exists (select from totp where tenant_id = p_tenant and user_id = p_user and confirmed_at is not null) then 'totp' end,
+    case when exists (select from identity i join identity_provider p on p.tenant_id = i.tenant_id and p.id = i.provider_id
+      where i.tenant_id = p_tenant and i.user_id = p_user and p.enabled and i.subject is not null and i.issuer = p.issuer) then 'sso' end],
+    null) $$;
 
 -- Of the people of one's company, for whoever manages them; of all clients, for staff: last seen here, a password, other ways in.
 create function app.people_here(p_people uuid[]) returns table (user_id uuid, seen_at timestamptz, has_password boolean, ways text[])
