@@ -5,7 +5,7 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import first_start, reset, scrape, signin, small
+from portal.pages.auth import address, first_start, invitation, reset, scrape, signin, small
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -15,6 +15,9 @@ for _side in ('client', 'staff'):
     router.add_route(signin.FORGOT[_side], reset.take_forgot, ['POST'])
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
+for _page in (invitation, address):
+    router.add_route(_page.PAGE, _page.show, ['GET'])
+    router.add_route(_page.PAGE, _page.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])

@@ -13,6 +13,7 @@ from portal.domain.people import User
 from portal.domain.team import STAFF_ROLES, add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.inviting import InvitedList, invite_to_staff
 from portal.pages.shared.people import PersonRow
 from portal.pages.shared.people_list import PeopleList, Person
 
@@ -60,6 +61,7 @@ class Team(PeopleList):
         self.here.title(_('Team'))
         await self._read()
         self.island = self.here.island(self._html(), self._act)
+        await InvitedList(self.here, None).build()
         self.build_dialog('about-colleague-title')
 
     async def _read(self) -> None:
@@ -77,6 +79,7 @@ class Team(PeopleList):
             'staff/team.html', people=[self._row(person) for person in self.people], columns=self._columns(),
             alone=len(self.people) < 2, role_options=role_options(), values=self.values, errors=self.errors, draft=self.draft,
             roles=[Row(option.label, note=option.hint) for option in role_options()],
+            invite_href=self.here.url('/team/invite'),
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
 
@@ -152,4 +155,7 @@ async def team(here: Here) -> None:
     await Team(here).build()
 
 
-SCREENS = (Screen('/team', team, Permission.STAFF_MANAGE, 'team'),)
+SCREENS = (
+    Screen('/team/invite', invite_to_staff, Permission.STAFF_MANAGE, 'team'),
+    Screen('/team', team, Permission.STAFF_MANAGE, 'team'),
+)
