@@ -177,7 +177,7 @@ async def test_every_word_is_translated(
             'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select phone from tenant',
             'select phone_hours from tenant', 'select name from category', 'select coalesce(subject, kind) from mail_outbox',
             'select name from file', 'select body from company_note', 'select slug from company', 'select file_name from import_batch',
-            'select name from saved_view', 'select title from canned_reply', 'select body from canned_reply',
+            'select name from saved_view', 'select name from role', 'select title from canned_reply', 'select body from canned_reply',
         ) for row in c.execute(query).fetchall() if row[0]}  # type: ignore[arg-type]  # fmt: skip
     data |= {word for text in data for word in re.split(r'[\s*.,?!:]+', text)} | {
         'English',

@@ -29,10 +29,12 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS, *welcome.SCREENS, *review.SCREENS,
-    Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings'),
+    *home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *welcome.SCREENS,
+    # before anybody of that name
     Screen('/settings/people/invite', invite_to_company, Permission.PEOPLE_MANAGE, 'settings'),
-    *exports.screens('tickets'),
+    *review.SCREENS,
+    Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings'),
+    *settings.SCREENS, *exports.screens('tickets'),
 )  # fmt: skip
 
 
