@@ -418,6 +418,10 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'canned',
             'tenants',
             'operations',
+            'invitations',
+            'own_address',
+            'particulars',
+            'reviews',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

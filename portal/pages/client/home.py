@@ -46,7 +46,7 @@ class Home:
             answers.append(self._owe())
         return render(
             'client/home.html', day=i18n.long_day(now()), statement=self._statement(numbers, urgent), answers=answers,
-            lately=self._lately(lately), asked=asked, review_href=self.here.url('/settings/people/review'), all_href=self.here.url('/tickets', view='open'), msp=me.tenant.short_name,
+            lately=self._lately(lately), asked_until=i18n.day(asked.due_at) if asked else '', review_href=self.here.url('/settings/people/review'), all_href=self.here.url('/tickets', view='open'), msp=me.tenant.short_name,
         )  # fmt: skip
 
     def _statement(self, numbers: Counts, urgent: Listing) -> Markup:
