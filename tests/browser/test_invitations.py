@@ -94,18 +94,26 @@ async def test_many_from_a_file(page_as: PageAs, cast: Cast, sql: Sql) -> None:
     await ada.goto('/client-portal/acme/settings/people/invite')
     await ready(ada)
     text = 'Name;E-Mail;Rolle\nJürgen Möller;juergen@acme.example;Client billing\nUgo;ugo@acme.example;\n=cmd|x;f@acme.example;\n'
-    await ada.get_by_label('Choose a CSV file').set_input_files(FilePayload(name='l.csv', mimeType='text/csv', buffer=text.encode('cp1252')))
+    await ada.get_by_label('Choose a CSV file').set_input_files(
+        FilePayload(name='l.csv', mimeType='text/csv', buffer=text.encode('cp1252'))
+    )
     await expect(ada.get_by_label('The list', exact=True)).to_have_value(text)
     await ada.get_by_role('button', name='Look at the list').click()
     await expect(ada.get_by_role('row', name='Ugo')).to_contain_text('belongs here already')
     assert sql('select 1 from invitation where email = %s and tenant_id = %s', 'juergen@acme.example', cast.northwind.id) == []
     await ada.get_by_role('button', name='Send 2 invitations').click()
-    await expect(ada.get_by_role('table', name='Invited').get_by_role('row', name='juergen@acme.example')).to_contain_text('Client billing')
+    await expect(ada.get_by_role('table', name='Invited').get_by_role('row', name='juergen@acme.example')).to_contain_text(
+        'Client billing'
+    )
     await expect(ada.get_by_text('Jürgen Möller, by you')).to_be_visible()
 
 
 async def test_ada_says_who_still_works_there(page_as: PageAs, cast: Cast, sql: Sql) -> None:
-    sql("insert into access_review (tenant_id, company_id, due_at) values (%s, %s, now() + interval '9 days')", cast.northwind.id, cast.acme.id)
+    sql(
+        "insert into access_review (tenant_id, company_id, due_at) values (%s, %s, now() + interval '9 days')",
+        cast.northwind.id,
+        cast.acme.id,
+    )
     ada, ugo = await page_as(cast.ada), await page_as(cast.ugo)
     await ugo.goto('/client-portal/acme')
     await ready(ugo)
