@@ -81,9 +81,8 @@ def subject(facts: Facts) -> str:
         case 'invitation' if facts.company is None:
             return _('{name} invites you to the team of {msp}', name=_quiet(_actor(facts)), msp=facts.tenant.name)
         case 'invitation':
-            return _(
-                '{name} invites you to the portal of {company}', name=_quiet(_actor(facts)), company=_quiet(facts.company.name)
-            )
+            company = _quiet(facts.company.name) if facts.company else ''
+            return _('{name} invites you to the portal of {company}', name=_quiet(_actor(facts)), company=company)
         case 'invitation_accepted':
             return _('{name} has accepted your invitation', name=_quiet(_actor(facts)))
         case 'review' | 'review_again':

@@ -279,7 +279,7 @@ async def no_connection(page: Page) -> None:
         pytest.param('mona', '/companies/acme', archive, WIDE, id='archive-a-company'),
         pytest.param('mona', '/people/{ugo}', wrong_address, NARROW, id='wrong-address'),
         pytest.param('mona', '/companies/acme/edit', wrong_phone, WIDE, id='edit-company'),
-        pytest.param('ada', '/settings/people/invite', list_of_people, NARROW, id='list-of-people'),
+        pytest.param('ada', '/settings/people/invite', list_of_people, WIDE, id='list-of-people'),
         pytest.param('ada', '/tickets?q=nothing+like+this', None, WIDE, id='nothing-found'),
         pytest.param('tess', '/mail', None, WIDE, id='not-part-of-the-role'),
     ],
