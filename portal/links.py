@@ -63,3 +63,38 @@ def recovery_of(settings: Settings, token: str, what: Literal['stop', 'use']) ->
         return UUID(URLSafeTimedSerializer(settings.secret, salt=f'recovery|{what}').loads(token[:2000], max_age=RECOVERY))
     except (BadData, ValueError, TypeError, AttributeError):
         return None
+
+
+# ---------- invitations, and a change of address ----------
+
+INVITATION, ADDRESS = 7 * 24 * 3600, 24 * 3600  # seconds
+Mailbox = Literal['old', 'new']
+
+
+def invitation_token(settings: Settings, tenant: UUID, invitation: UUID, number: int) -> str:
+    """Good while this is the number of its newest letter."""
+    return str(URLSafeTimedSerializer(settings.secret, salt='invitation').dumps([str(tenant), str(invitation), number]))
+
+
+def read_invitation(settings: Settings, token: str) -> tuple[UUID, UUID, int] | None:
+    """Tenant, invitation and number, of a token that we made and that is not too old."""
+    try:
+        serializer = URLSafeTimedSerializer(settings.secret, salt='invitation')
+        tenant, invitation, number = serializer.loads(token[:2000], max_age=INVITATION)
+        return UUID(tenant), UUID(invitation), int(number)
+    except (BadData, TypeError, ValueError, AttributeError):
+        return None
+
+
+def address_token(settings: Settings, tenant: UUID, change: UUID, mailbox: Mailbox) -> str:
+    """Says that whoever has it reads what goes to the old, or the new address."""
+    return str(URLSafeTimedSerializer(settings.secret, salt='address').dumps([str(tenant), str(change), mailbox]))
+
+
+def read_address(settings: Settings, token: str) -> tuple[UUID, UUID, Mailbox] | None:
+    try:
+        serializer = URLSafeTimedSerializer(settings.secret, salt='address')
+        tenant, change, mailbox = serializer.loads(token[:2000], max_age=ADDRESS)
+        return (UUID(tenant), UUID(change), 'old' if mailbox == 'old' else 'new')
+    except (BadData, TypeError, ValueError, AttributeError):
+        return None

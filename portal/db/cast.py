@@ -75,12 +75,12 @@ Row = dict[str, Any]
 #: In this order every row finds those it refers to.
 TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
-    'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
+    'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'invitation', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
-    'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only',
-    'membership_seen',
+    'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only', 'membership_seen',
+    'access_review', 'access_review_item', 'company_address', 'company_contact', 'email_change',
 )  # fmt: skip
 
 
@@ -207,8 +207,9 @@ def make(maintenance_conninfo: str) -> Cast:
     for key, person in PEOPLE.items():
         found = scene.person(tenants[person.provider], person, companies)
         members |= {key if len(found) == 1 else f'{key}_{member.slug}': member for member in found}
-    for slug, by in (('acme', 'mona'), ('bolt', 'mona'), ('bakery', 'stan')):
+    for slug, by, admin in (('acme', 'mona', 'ada'), ('bolt', 'mona', 'bea'), ('bakery', 'stan', 'cleo')):
         scene.around_company(companies[slug], by=members[by])
+        scene.around_admin(companies[slug], members[admin])
     everything: dict[str, Any] = {**companies, **members, **_tickets(scene, members)}
     _desk(scene, members, everything)
     _access(scene, members)
@@ -332,7 +333,7 @@ class _Scene:
         tenant = Tenant(uuid7(), name, f'{prefix}-{secrets.token_hex(4)}.localhost')
         self.add(
             'tenant', id=tenant.id, name=name, short_name=short_name, host=tenant.host, language='en', timezone='Europe/Berlin',
-            idle_minutes=480, session_hours=168, reopen_days=14, recovery_hours=24, created_at=self.now - timedelta(days=500),
+            idle_minutes=480, session_hours=168, reopen_days=14, recovery_hours=24, review_days=90, created_at=self.now - timedelta(days=500),
         )  # fmt: skip
         self.categories[tenant.id] = {category: uuid7() for category in CATEGORIES[name]}
         for place, (category, me) in enumerate(self.categories[tenant.id].items(), 1):
@@ -439,6 +440,22 @@ class _Scene:
         mine = {'tenant_id': by.tenant_id, 'user_id': by.user_id, 'created_at': self.now}
         self.add('totp', **mine, id=uuid7(), name='Phone', secret=secrets.token_bytes(60), last_step=0)
         self.add('recovery_code', **mine, id=uuid7(), digest=secrets.token_bytes(32))
+
+    def around_admin(self, company: Company, admin: Member) -> None:
+        """What a client admin looks after: somebody invited, a review, an address, a contact; and they wanted another address."""
+        where, me, review = {'tenant_id': company.tenant_id, 'company_id': company.id}, admin.user_id, uuid7()
+        self.add('invitation', **where, id=uuid7(), email=f'jonas@{company.slug}.example', name='Jonas Weber', role='ClientUser',
+                  number=1, invited_by_id=me, created_at=self.now, sent_at=self.now, expires_at=self.now + timedelta(days=7))  # fmt: skip
+        self.add('access_review', **where, id=review, opened_at=self.now - timedelta(days=9), due_at=self.now, reminders=1,
+                  confirmed_at=self.now - timedelta(days=1), confirmed_by_id=me)  # fmt: skip
+        self.add('access_review_item', **where, review_id=review, user_id=me, kept=True)
+        self.add('company_address', **where, id=uuid7(), kind='billing', name='Accounts', street='Hafenstraße 2',
+                  postal_code='30159', city='Hannover', country='Germany', changed_at=self.now)  # fmt: skip
+        self.add('company_contact', **where, kind='technical', user_id=me, changed_at=self.now)
+        self.add(
+            'email_change', id=uuid7(), tenant_id=company.tenant_id, user_id=me, old_email=admin.email, new_email=f'new-{admin.email}',
+            asked_at=self.now, expires_at=self.now, ended_at=self.now, began_at=self.now, times=1,
+        )  # fmt: skip
 
     def around_company(self, company: Company, *, by: Member) -> None:
         """One row of everything that hangs on a company, and an import that was tried."""

@@ -1,5 +1,6 @@
 """The people of the client companies, each a person of their own whatever companies they belong to."""
 
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -9,10 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, Role, UserType, permissions_of, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
-from portal.domain.companies import clean_phone
 from portal.domain.granting import may_take
 from portal.domain.mail import Promised, promise
 from portal.domain.people import Company, Membership, Taken, User, clean_email, clean_name
+from portal.domain.phones import clean_phone, region_of
 from portal.i18n import _
 
 
@@ -58,15 +59,16 @@ async def is_only_admin(db: AsyncSession, user_id: UUID) -> set[UUID]:
 async def change_client(db: AsyncSession, by: Principal, user_id: UUID, *, name: str, phone: str) -> None:
     """Raises Wrong for each field."""
     wrong: dict[str, str] = {}
-    for clean, value in ((clean_name, name), (clean_phone, phone)):
+    after: dict[str, str] = {}
+    region = region_of(None, by.tenant.timezone)
+    for field, clean, value in (('name', clean_name, name), ('phone', partial(clean_phone, region=region), phone)):
         try:
-            clean(value)
+            after[field] = clean(value)
         except Wrong as e:
             wrong |= e.fields
     if wrong:
         raise Wrong(**wrong)
     person = await client(db, user_id, lock=True)
-    after = {'name': clean_name(name), 'phone': clean_phone(phone)}
     before = {'name': person.name, 'phone': person.phone or ''}
     if after != before:
         person.name, person.phone = after['name'], after['phone'] or None

@@ -15,6 +15,7 @@ from portal.domain.access import Permission, Principal, UserType, verb
 from portal.domain.audit import record
 from portal.domain.base import NotFound, Wrong, now
 from portal.domain.people import RESERVED, Company, CompanyNote, CompanySlug, User, clean_name, names_alone
+from portal.domain.phones import clean_phone, region_of
 from portal.i18n import _
 
 NOTE_MOST = 5000
@@ -61,17 +62,6 @@ def clean_line(value: str, field: str, most: int) -> str:
     return value
 
 
-def clean_phone(value: str) -> str:
-    """As people write numbers: not parsed, but it must be one."""
-    value = clean_line(value, 'phone', 60)
-    if value and (
-        not re.fullmatch(r'[\d\s+()/.,;:x#*–-]+(?:(?:ext|Ext|Durchwahl|App)\.? ?\d+)?', value)
-        or not re.search(r'\d{3}|\d.*\d.*\d', value)
-    ):
-        raise Wrong(phone=_('This does not look like a phone number.'))
-    return value
-
-
 def clean_website(value: str) -> str:
     """With https:// where nothing stands before it; no other schemes."""
     value = clean_line(value, 'website', 290)
@@ -106,12 +96,13 @@ def clean_note(value: str) -> str:
     return value
 
 
-def cleaned(details: Details) -> Details:
-    """Every field as it is kept; raises Wrong with the words for all of them."""
+def cleaned(details: Details, timezone: str = '') -> Details:
+    """Every field as it is kept; raises Wrong with the words for all of them. A number without its country's code is one of the
+    company's country, else of that of the time zone."""
     wrong: dict[str, str] = {}
     values = asdict(details)
     rules: dict[str, Any] = {
-        'name': clean_name, 'slug': clean_slug, 'phone': clean_phone, 'website': clean_website, 'note': clean_note,
+        'name': clean_name, 'slug': clean_slug, 'phone': partial(clean_phone, region=region_of(details.country, timezone)), 'website': clean_website, 'note': clean_note,
         **{field: partial(clean_line, field=field, most=most) for field, most in LINES.items()},
     }  # fmt: skip
     for field, rule in rules.items():
@@ -143,7 +134,7 @@ async def change_company(db: AsyncSession, by: Principal, company_id: UUID, befo
     What somebody else has changed meanwhile stays, unless both changed the same field to different things: then nothing
     happens, and ChangedMeanwhile says how it stands.
     """
-    after = cleaned(after)
+    after = cleaned(after, by.tenant.timezone)
     await names_alone(db, by)
     company = await locked(db, company_id)
     here = await details(db, company)

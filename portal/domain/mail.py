@@ -36,6 +36,7 @@ class Letter(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'to_user_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+        ForeignKeyConstraint(['tenant_id', 'invitation_id'], ['invitation.tenant_id', 'invitation.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'ticket_id', 'comment_id'],
@@ -48,12 +49,13 @@ class Letter(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(default=None, sa_column_kwargs=TENANT)
     kind: str
-    to_user_id: UUID
+    to_user_id: UUID | None = None  # None: to whom the invitation is for, who is nobody here yet
     to_address: str | None = None  # where it goes, if not to their present address
     actor_id: UUID | None = None
     company_id: UUID | None = None
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
+    invitation_id: UUID | None = None
     state: LetterState = Field(default=LetterState.WAITING, sa_type=as_word(LetterState))
     subject: str | None = None
     text: str | None = Field(default=None, sa_type=Words)
@@ -68,12 +70,13 @@ class Promised:
     """What to say to whom, before it is a row."""
 
     kind: str
-    to_user_id: UUID
+    to_user_id: UUID | None = None
     to_address: str | None = None  # where it goes, if not to their present address
     actor_id: UUID | None = None
     company_id: UUID | None = None
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
+    invitation_id: UUID | None = None
     id: UUID = field(default_factory=uuid7)
 
 

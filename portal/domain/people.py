@@ -25,6 +25,7 @@ from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Words, Wrong, now, uuid7
 from portal.domain.granting import Given, may_give, may_take
 from portal.domain.mail import Promised, promise
+from portal.domain.phones import clean_phone, region_of
 from portal.i18n import LANGUAGES, _, known_timezone
 
 #: What mail a person may switch off, in the order of the page.
@@ -47,6 +48,7 @@ class Tenant(SQLModel, table=True):
     timezone: str = 'UTC'
     idle_minutes: int = 8 * 60  # a session ends after so long without use
     session_hours: int = 7 * 24  # and after so long in any case
+    review_days: int = 90  # so often a company is asked who still works there; 0: never
     reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
     recovery_hours: int = 24  # that somebody waits who is helped to a lost factor
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
@@ -433,12 +435,14 @@ THEMES = ('auto', 'light', 'dark')
 @verb(Permission.PROFILE_EDIT)
 async def change_profile(
     db: AsyncSession, by: Principal, *, name: str | None = None, language: str | None = None, timezone: str | None = None,
-    theme: str | None = None, mail_off: list[str] | None = None,
+    theme: str | None = None, mail_off: list[str] | None = None, phone: str | None = None,
 ) -> None:  # fmt: skip
     """What a person chooses for themselves; None leaves a thing as it is."""
     me = await db.get_one(User, by.user_id)
     if name is not None:
         me.name = clean_name(name)
+    if phone is not None:
+        me.phone = clean_phone(phone, region_of(None, me.timezone or by.tenant.timezone)) or None
     if language is not None:
         if language not in LANGUAGES:
             raise Wrong(language=_('Choose a language.'))

@@ -17,6 +17,7 @@ from portal.i18n import L_, LANGUAGES, _, known_timezone
 IDLE_MINUTES = (5, 30 * 24 * 60)
 SESSION_HOURS = (1, 90 * 24)
 REOPEN_DAYS = (0, 365)
+REVIEW_DAYS = (14, 730)  # or 0: never
 _HOST = re.compile(r'(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*')
 _FOUND_BY = {'host': L_('This address is taken. Choose another.'), 'name': L_('This name is taken. Choose another.')}
 _ACCENT = re.compile(r'#[0-9a-f]{6}')
@@ -25,7 +26,7 @@ _ACCENT = re.compile(r'#[0-9a-f]{6}')
 @verb(Permission.TENANT_MANAGE)
 async def change_tenant(db: AsyncSession, by: Principal, *, taken: Collection[str] = (), **wanted: Any) -> None:
     """Changes what is named, and nothing else: `name`, `short_name`, `host`, `phone`, `phone_hours`, `accent`, `language`,
-    `timezone`, `idle_minutes`, `session_hours`, `reopen_days`. Raises Wrong with every field that cannot be taken.
+    `timezone`, `idle_minutes`, `session_hours`, `reopen_days`, `review_days`. Raises Wrong with every field that cannot be taken.
 
     `taken` are names and hosts at which another tenant answers: nobody gets in front of it.
     A shorter time without use holds at once, also for sessions that are open; a shorter session for those that begin.
@@ -113,6 +114,10 @@ def _number(field: str, least: int, most: int) -> Any:
     return clean
 
 
+def _review_days(text: str | int) -> int:
+    return 0 if str(text).strip() == '0' else _number('review_days', *REVIEW_DAYS)(text)
+
+
 _CLEAN: dict[str, Any] = {
     'name': clean_name,
     'short_name': partial(clean_name, field='short_name', most=60),
@@ -125,4 +130,5 @@ _CLEAN: dict[str, Any] = {
     'idle_minutes': _number('idle_minutes', *IDLE_MINUTES),
     'session_hours': _number('session_hours', *SESSION_HOURS),
     'reopen_days': _number('reopen_days', *REOPEN_DAYS),
+    'review_days': _review_days,
 }

@@ -11,7 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal import links
+from portal.domain.access import UserType
 from portal.domain.base import now
+from portal.domain.invitations import DAYS, Invitation
 from portal.domain.mail import Letter, LetterState, Promised, later, promise
 from portal.domain.people import HANDED, MAIL_EVENTS, Company, Tenant, User, members, switch_of
 from portal.domain.tickets import Comment, File, Ticket
@@ -101,8 +103,9 @@ def _voice(facts: Facts) -> Voice:
 
 async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts | None:
     """None when there is nobody any more who may have this letter, or wants it."""
-    to = await db.get(User, letter.to_user_id)
     tenant = await db.get_one(Tenant, letter.tenant_id)
+    invitation = await db.get(Invitation, letter.invitation_id) if letter.invitation_id else None
+    to = await db.get(User, letter.to_user_id) if letter.to_user_id else await _invited(db, invitation)
     if to is None or to.disabled_at or switch_of(letter.kind) in to.mail_off:
         return None
     ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
@@ -123,20 +126,57 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
     await prepared([comment.body] if comment else [])
     files = select(File.name).where(File.ticket_id == letter.ticket_id, File.comment_id == letter.comment_id)
     origin = links.origin_of(tenant.host, settings)
+    if letter.kind in ('address_old', 'address_new'):
+        return await _about_address(db, letter, to, tenant, origin, settings)
     link, hours = await _link(db, letter, tenant, to, origin, settings)
     if letter.kind in ('recovery_started', 'recovery_ready') and not link:
         return None  # it was stopped meanwhile
     due = await _due(db, tenant, to) if letter.kind == 'factor_due' else None
     if letter.kind == 'factor_due' and due is None:
         return None
+    if letter.kind == 'invitation' and invitation:
+        token = links.invitation_token(settings, tenant.id, invitation.id, invitation.number)
+        link, hours = f'{origin}/auth/invitation?token={token}', 24 * DAYS
     return Facts(
-        letter.kind, to, tenant, origin,
+        letter.kind, to, tenant, origin, until=invitation.expires_at if invitation else None,
         actor=await db.get(User, letter.actor_id) if letter.actor_id else None,
         company=company,
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
         sso_only=letter.kind == 'password_reset' and (await db.exec(select(sql.app.sso_only(tenant.id, to.id)))).one(),
         due=due, address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
     )  # fmt: skip
+
+
+async def _invited(db: AsyncSession, invitation: Invitation | None) -> User | None:
+    """To whom an invitation goes, who is nobody here yet. Not to an address that can never accept it: nobody is told so but the
+    log of letters."""
+    if invitation is None or invitation.is_over:
+        return None
+    known = (await db.exec(select(User).where(User.email == invitation.email))).first()
+    if known and (known.disabled_at or known.user_type != UserType.CLIENT.value or invitation.company_id is None):
+        return None
+    user_type = UserType.CLIENT if invitation.company_id else UserType.INTERNAL
+    language = invitation.language or (known.language if known else None)
+    return User(tenant_id=invitation.tenant_id, email=invitation.email, name=invitation.name, user_type=user_type.value, language=language)  # fmt: skip
+
+
+async def _about_address(
+    db: AsyncSession, letter: Letter, to: User, tenant: Tenant, origin: str, settings: Settings
+) -> Facts | None:
+    """None for a wish that was called off, or is another one by now. Only the new address hears that it is taken."""
+    new = letter.kind == 'address_new'
+    asked = sql.app.address_change_of(to.id, letter.to_address if new else None).table_valued('id', 'new_email', 'is_taken')
+    found = (await db.exec(select(asked.c.id, asked.c.new_email, asked.c.is_taken))).first()
+    if found is None:
+        return None
+    kind, link = letter.kind, ''
+    change, email, is_taken = found
+    if new and is_taken:
+        kind = 'address_taken'
+    else:
+        token = links.address_token(settings, tenant.id, change, 'new' if new else 'old')
+        link = f'{origin}/auth/address?token={token}'
+    return Facts(kind, to, tenant, origin, link=link, hours=24, address=letter.to_address or '', wanted=email)
 
 
 async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:

@@ -59,6 +59,7 @@ async def run(database: Database, settings: Settings) -> None:
     import portal.jobs.exports
     import portal.jobs.imports
     import portal.jobs.letters
+    import portal.jobs.reviews
     import portal.jobs.sweeping  # noqa: F401  bring their tasks
 
     while True:

@@ -1,5 +1,6 @@
 """A letter in words: subject, text and HTML, in the language of whoever gets it."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,8 @@ class Facts:
     sso_only: bool = False  # a password alone does not let them in
     address: str = ''  # where it goes, if not to the person's present address
     due: datetime | None = None  # from when they need a second factor
+    wanted: str = ''  # the address that somebody wants instead of theirs
+    until: datetime | None = None  # so long an invitation is good
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,19 @@ def subject(facts: Facts) -> str:
             return _('Somebody tries to pass for you')
         case 'email_changed' | 'email_was':
             return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
+        case 'invitation' if facts.company is None:
+            return _('{name} invites you to the team of {msp}', name=_quiet(_actor(facts)), msp=facts.tenant.name)
+        case 'invitation':
+            company = _quiet(facts.company.name) if facts.company else ''
+            return _('{name} invites you to the portal of {company}', name=_quiet(_actor(facts)), company=company)
+        case 'invitation_accepted':
+            return _('{name} has accepted your invitation', name=_quiet(_actor(facts)))
+        case 'review' | 'review_again':
+            return _('Do these people still work at {company}?', company=facts.company.name if facts.company else '')
+        case 'address_old' | 'address_new':
+            return _('Please confirm: another address in the portal of {msp}', msp=facts.tenant.name)
+        case 'address_taken':
+            return _('Somebody wanted to use your address in the portal of {msp}', msp=facts.tenant.name)
         case kind if kind in access.KINDS:
             return access.subject(facts)
         case _:
@@ -101,8 +117,17 @@ def subject(facts: Facts) -> str:
             return f'[{facts.ticket.label}] {facts.ticket.subject}'
 
 
+def _actor(facts: Facts) -> str:
+    return facts.actor.name if facts.actor else facts.tenant.name
+
+
+def _quiet(name: str) -> str:
+    """So that no mail program makes a link of it: in a letter to a stranger nothing leads anywhere but to the portal."""
+    return re.sub(r'(?<=[.:@/])(?=\S)', '\u200b', name)
+
+
 def title(facts: Facts) -> str:
-    actor = facts.actor.name if facts.actor else facts.tenant.name
+    actor = _actor(facts)
     match facts.kind:
         case 'new_ticket':
             return _('{name} opened a ticket', name=actor)
@@ -173,6 +198,55 @@ def paragraphs(facts: Facts) -> list[str]:
                 ),
                 _('If that was not you, change your password now, and end your other sessions: in the settings, under security.'),
             ]
+        case 'invitation':
+            return [*_invitation(facts, company),
+                    _('The link works until {day}, and once. If you do not know what this is about, you need not do anything.',
+                      day=i18n.day(facts.until, year=True) if facts.until else '')]  # fmt: skip
+        case 'invitation_accepted' if facts.company:
+            return [_('{name} belongs to {company} now, and can ask for help there.', name=_actor(facts), company=company)]
+        case 'invitation_accepted':
+            return [_('{name} is on your team now.', name=_actor(facts))]
+        case 'review' | 'review_again':
+            again = [_('This is a reminder: nobody has answered yet.')] if facts.kind == 'review_again' else []
+            return [
+                _('Hello {name},', name=facts.to.name), *again,
+                _('from time to time we ask who of the people who can sign in for {company} still works there. Say who does not, and '
+                  'they can no longer come in. If all of them do, it is two clicks.', company=company),
+            ]  # fmt: skip
+        case 'address_old':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you want to sign in to the portal of {msp} with {email} from now on. Confirm it here, and with the letter that '
+                  'went to the new address. Both links work for 24 hours.', msp=facts.tenant.name, email=facts.wanted),
+                _('If it was not you, stop it on the same page, and choose a new password.'),
+            ]  # fmt: skip
+        case 'address_new':
+            return [
+                _('Hello,'),
+                _('somebody who signs in to the portal of {msp} wants to do so with this address from now on. If it is you, confirm it '
+                  'here, and with the letter that went to the address before. Both links work for 24 hours.', msp=facts.tenant.name),
+                _('If it was not you, you need not do anything, or stop it on the same page.'),
+            ]  # fmt: skip
+        case 'address_taken':
+            return [
+                _('Hello,'),
+                _('somebody, perhaps you, wanted to sign in to the portal of {msp} with this address. It belongs to a login already, so '
+                  'nothing was changed.', msp=facts.tenant.name),
+                _('If it was you, sign in with this address, or ask {msp} to help.', msp=facts.tenant.name),
+            ]  # fmt: skip
+        case 'email_changed' if facts.actor and facts.actor.id == facts.to.id:
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('your address in the portal of {msp} is {email} now, as you asked and confirmed. You sign in with it; your password '
+                  'stays the same. You were signed out everywhere.', msp=facts.tenant.name, email=facts.to.email),
+            ]  # fmt: skip
+        case 'email_was' if facts.actor and facts.actor.id == facts.to.id:
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you have another address in the portal of {msp} now, as was confirmed here. You no longer sign in with this one, and '
+                  'get no letters here any more.', msp=facts.tenant.name),
+                _('If it was not you, please call {msp} at once.', msp=facts.tenant.name),
+            ]  # fmt: skip
         case 'email_changed':
             return [
                 _('Hello {name},', name=facts.to.name),
@@ -215,6 +289,25 @@ def _not_you(facts: Facts) -> str:
     return _('If that was you, all is well. If not, set a new password at once, and tell {msp}.', msp=facts.tenant.name)
 
 
+def _invitation(facts: Facts, company: str) -> list[str]:
+    """Who invites, for whom, and to whose portal: names, and nothing else that the inviter wrote."""
+    hello = _('Hello {name},', name=_quiet(facts.to.name))
+    if facts.company is None:
+        return [
+            hello,
+            _(
+                '{name} invites you to the portal of {msp}, as one of its staff.',
+                name=_quiet(_actor(facts)),
+                msp=facts.tenant.name,
+            ),
+        ]
+    return [
+        hello,
+        _('{name} invites you to the client portal of {msp}, for {company}. There you ask for help and follow it.',
+          name=_quiet(_actor(facts)), msp=facts.tenant.name, company=_quiet(company)),
+    ]  # fmt: skip
+
+
 def _root(facts: Facts) -> str:
     if facts.to.user_type == 'internal':
         return f'{facts.origin}/msp'
@@ -228,6 +321,8 @@ def _href(facts: Facts) -> str:
         return _root(facts) + access.path(facts)
     if facts.kind in OF_ACCOUNT:
         return f'{_root(facts)}/settings/security'
+    if facts.kind.startswith('review'):
+        return f'{_root(facts)}/settings/people/review'
     return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
 
 
@@ -238,4 +333,12 @@ def _button(facts: Facts) -> str:
         return _('Read and reply')
     if facts.kind in OF_ACCOUNT:
         return _('Look at it in the settings')
-    return _('Set a password') if facts.link else _('Go to the portal')
+    match facts.kind:
+        case 'invitation':
+            return _('Look at the invitation')
+        case 'address_old' | 'address_new':
+            return _('Confirm the address')
+        case 'review' | 'review_again':
+            return _('Look at the list')
+        case _:
+            return _('Set a password') if facts.link else _('Go to the portal')

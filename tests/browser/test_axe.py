@@ -204,6 +204,12 @@ async def wrong_address(page: Page) -> None:
     await expect(page.get_by_role('dialog').locator('.is-wrong')).to_be_visible()
 
 
+async def list_of_people(page: Page) -> None:
+    await page.get_by_label('The list', exact=True).fill('Jana Hofmann;jana@acme.example\nUgo;ugo@acme.example')
+    await page.get_by_role('button', name='Look at the list').click()
+    await expect(page.get_by_text('belongs here already')).to_be_visible()
+
+
 async def wrong_phone(page: Page) -> None:
     await page.get_by_label('Phone').fill('call me')
     await company_without_a_name(page)
@@ -273,6 +279,7 @@ async def no_connection(page: Page) -> None:
         pytest.param('mona', '/companies/acme', archive, WIDE, id='archive-a-company'),
         pytest.param('mona', '/people/{ugo}', wrong_address, NARROW, id='wrong-address'),
         pytest.param('mona', '/companies/acme/edit', wrong_phone, WIDE, id='edit-company'),
+        pytest.param('ada', '/settings/people/invite', list_of_people, WIDE, id='list-of-people'),
         pytest.param('ada', '/tickets?q=nothing+like+this', None, WIDE, id='nothing-found'),
         pytest.param('tess', '/mail', None, WIDE, id='not-part-of-the-role'),
     ],

@@ -299,7 +299,7 @@ def test_the_schema_is_clean(cluster: Cluster) -> None:
     ('alter table ticket no force row level security', 'ticket has no forced row security'),
     ('create table loose (id uuid)', 'loose has no forced row security'),
     ('grant delete on ticket to portal_client', 'grants DELETE to portal_client, which no policy narrows'),
-    ('grant update (name) on company to portal_client', 'company.name grants UPDATE to portal_client'),
+    ('grant update (name) on role to portal_client', 'role.name grants UPDATE to portal_client'),
     ('create policy wide on ticket to portal_staff using (true)', 'wide on ticket does not ask for the tenant'),
     ('create policy wide on ticket to portal_client using (tenant_id = (select app.tenant()))', 'lets clients see more than one company'),
     ('grant select on ticket to public', 'ticket is open to PUBLIC'),

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from portal.db.cast import SECRET, Cast, Member
 from portal.db.engine import Database, SignedOut
+from portal.domain import phones
 from portal.domain.audit import Audit
 from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, disable_client, enable_client, is_only_admin
@@ -21,13 +22,13 @@ from portal.domain.companies import (
     Details,
     archive_company,
     change_company,
-    clean_phone,
     clean_website,
     details,
     restore_company,
 )
 from portal.domain.mail import Letter
 from portal.domain.people import Company, CompanyNote, Taken, User, add_company, add_person, company_by_slug
+from portal.domain.phones import clean_phone, region_of
 from portal.domain.tickets import open_ticket
 from portal.visit import Visit, arriving, moved
 
@@ -68,7 +69,7 @@ async def test_mona_writes_down_what_she_knows_of_acme(does: Does, known: Known,
     after = replace(before, phone='0511 23125 0', website='acme.example', city='Hannover', outside_ref='K-1', manager=str(cast.tess.user_id),
                     note='Ask for Petra.\nNot before 12.')  # fmt: skip
     await does(cast.mona, change_company, cast.acme.id, before, after)
-    assert await known() == replace(after, website='https://acme.example')
+    assert await known() == replace(after, website='https://acme.example', phone='+49511231250')
 
 
 async def test_what_two_change_at_once_is_both_there(does: Does, known: Known, cast: Cast) -> None:
@@ -76,7 +77,7 @@ async def test_what_two_change_at_once_is_both_there(does: Does, known: Known, c
     await does(cast.mona, change_company, cast.acme.id, shown, replace(shown, city='Hannover'))
     await does(cast.mona, change_company, cast.acme.id, shown, replace(shown, phone='0511 23125 0'))
     now = await known()
-    assert (now.city, now.phone) == ('Hannover', '0511 23125 0')
+    assert (now.city, now.phone) == ('Hannover', '+49511231250')
 
 
 async def test_what_both_change_differently_is_asked_about_and_nothing_is_written(does: Does, known: Known, cast: Cast) -> None:
@@ -88,7 +89,7 @@ async def test_what_both_change_differently_is_asked_about_and_nothing_is_writte
     assert (await known()).phone == ''
     await does(cast.mona, change_company, cast.acme.id, wrong.value.now, replace(wrong.value.now, city='Celle', phone='0511 123'))
     now = await known()
-    assert (now.city, now.country, now.phone) == ('Celle', 'Germany', '0511 123')
+    assert (now.city, now.country, now.phone) == ('Celle', 'Germany', '+49511123')
 
 
 async def test_two_companies_cannot_take_the_same_name_at_once(does: Does, visit_as: VisitAs, cast: Cast) -> None:
@@ -133,6 +134,20 @@ def test_phone_numbers_are_taken_as_people_write_them(typed: str, kept: str | No
             clean_phone(typed)
     else:
         assert clean_phone(typed) == kept
+
+
+@pytest.mark.parametrize(
+    ('typed', 'kept', 'read'),
+    [('0511 23125-0', '+49511231250', '+49 511 231250'), ('+49 (0)511 / 23125-0', '+49511231250', '+49 511 231250'),
+     ('030 23125 Durchwahl 3', '+493023125;ext=3', '+49 30 23125 ext. 3'), ('+44 20 7946 0958', '+442079460958', '+44 20 7946 0958'),
+     ('110', '110', '110'), ('0511 1', '0511 1', '0511 1')],
+)  # fmt: skip
+def test_numbers_of_a_country_are_kept_so_that_every_telephone_can_call_them(typed: str, kept: str, read: str) -> None:
+    for country in ('Germany', 'Deutschland', 'de'):
+        assert clean_phone(typed, region_of(country)) == kept
+    assert clean_phone(typed, region_of(None, 'Europe/Berlin')) == kept
+    assert clean_phone(kept) == kept
+    assert phones.shown(kept) == read
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ async def test_people_come_with_their_companies_and_nobody_is_written_to_unasked
     flo = next(u for u in await importing.all(select(User)) if u.email == 'flo@acme.example')
     roles = {m.company_id: m.role for m in await importing.all(select(Membership).where(Membership.user_id == flo.id))}
     assert roles == {cast.acme.id: 'ClientAdmin', cast.bolt.id: 'ClientUser'}
-    assert flo.phone == '0511 1234'
+    assert flo.phone == '+495111234'
     ugo = await importing.all(select(Membership.role).where(Membership.user_id == cast.ugo.user_id))
     assert ugo == ['ClientBilling']
     assert await importing.all(select(Letter).where(Letter.to_user_id == flo.id)) == []

@@ -425,6 +425,10 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'policy',
             'recovery',
             'sso',
+            'invitations',
+            'own_address',
+            'particulars',
+            'reviews',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

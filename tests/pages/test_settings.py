@@ -41,7 +41,7 @@ async def test_everybody_finds_their_settings(visitor: type[Visitor], cast: Cast
     for who in cast.members:
         page = await settings(visitor, who)
         assert page.status == 200
-        assert f'value="{who.email}"' in page.shown
+        assert who.email in words(page)
         assert 'Berlin (Europe)' in words(page)
 
 

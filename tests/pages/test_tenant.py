@@ -17,7 +17,7 @@ from tests.visitor import Page, Visitor
 
 GOOD = {
     'name': 'Northwind IT GmbH', 'short_name': 'Northwind', 'phone': '030 23125 420', 'phone_hours': 'Mo–Fr 7:30–18:00',
-    'accent': '#0A7D4F', 'language': 'de', 'timezone': 'Europe/Vienna', 'idle_minutes': '60', 'session_hours': '24', 'reopen_days': '7',
+    'accent': '#0A7D4F', 'language': 'de', 'timezone': 'Europe/Vienna', 'idle_minutes': '60', 'session_hours': '24', 'reopen_days': '7', 'review_days': '0',
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
     page = await visitor(cast.mona).get('/msp/portal')
     wrong = {
         'name': ' ', 'short_name': 'x' * 61, 'host': 'https://portal.example/x', 'accent': 'green', 'language': 'xx',
-        'timezone': 'Moon/Crater', 'idle_minutes': '0', 'session_hours': '1e3', 'reopen_days': '٣', 'phone': 'x' * 41,
+        'timezone': 'Moon/Crater', 'idle_minutes': '0', 'session_hours': '1e3', 'reopen_days': '٣', 'review_days': '13', 'phone': 'x' * 41,
     }  # fmt: skip
     await save(page, {**GOOD, **wrong})
     assert row(maintenance, cast) == before

@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.domain.access import Role, UserType
 from portal.domain.base import Wrong
-from portal.domain.companies import LINES, Details, clean_phone, cleaned
+from portal.domain.companies import LINES, Details, cleaned
 from portal.domain.imports.fields import fields_of, role_named
 from portal.domain.imports.model import Batch, Kind, Outcome
 from portal.domain.people import Company, CompanyNote, Membership, User, clean_email, clean_name
+from portal.domain.phones import clean_phone
 from portal.i18n import _
 
 Problems = dict[str, str]  # words by field; '' is the whole row

@@ -6,9 +6,11 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 from fastapi import APIRouter
 
 from portal.pages.auth import (
+    address,
     confirm,
     entering,
     first_start,
+    invitation,
     passkeys,
     recovering,
     reset,
@@ -50,6 +52,9 @@ router.add_route(recovering.STOP, recovering.show_stop, ['GET'])
 router.add_route(recovering.STOP, recovering.take_stop, ['POST'])
 router.add_route(confirm.CONFIRM, confirm.show, ['GET'])
 router.add_route(confirm.CONFIRM, confirm.take, ['POST'])
+for _page in (invitation, address):
+    router.add_route(_page.PAGE, _page.show, ['GET'])
+    router.add_route(_page.PAGE, _page.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])

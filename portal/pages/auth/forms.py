@@ -12,6 +12,7 @@ from portal.guard import CLIENT, MSP
 Side = Literal['client', 'staff']
 ROOT: dict[Side, str] = {'client': CLIENT, 'staff': MSP}
 USER_TYPE: dict[Side, str] = {'client': 'client', 'staff': 'internal'}
+INVITATION = '/auth/invitation'  # which it is about is in a cookie (invitation.py)
 MOST_BYTES, MOST_FIELDS = 32_768, 40
 
 
@@ -46,8 +47,10 @@ def local_path(address: str | None) -> str | None:
 
 
 def next_for(side: Side, address: str | None) -> str | None:
-    """Where to go after signing in: only to a page of the side one signs in to."""
+    """Where to go after signing in: only to a page of the side one signs in to, or back to the invitation one came from."""
     local = local_path(address)
+    if local == INVITATION:
+        return local
     path = urlsplit(local).path if local else ''
     return local if path == ROOT[side] or path.startswith(ROOT[side] + '/') else None
 

@@ -6,9 +6,12 @@ from portal.domain.access import Permission
 from portal.domain.tickets import counts
 from portal.i18n import L_
 from portal.pages import exports, gallery, settings
-from portal.pages.client import home, new_ticket, ticket, tickets
+from portal.pages.client import home, new_ticket, review, ticket, tickets, welcome
 from portal.pages.frame import Place, SideSpec
+from portal.pages.screens import Screen
 from portal.pages.settings import people
+from portal.pages.shared.company_details import company_details
+from portal.pages.shared.inviting import invite_to_company
 from portal.settings import Settings
 from portal.visit import Visit
 
@@ -27,14 +30,13 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *home.SCREENS,
-    *tickets.SCREENS,
-    *new_ticket.SCREENS,
-    *ticket.SCREENS,
-    *settings.SCREENS,
-    *people.SCREENS,
-    *exports.screens('tickets'),
-)
+    *home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *welcome.SCREENS,
+    # before anybody of that name
+    Screen('/settings/people/invite', invite_to_company, Permission.PEOPLE_MANAGE, 'settings'),
+    *review.SCREENS,
+    Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings'),
+    *settings.SCREENS, *people.SCREENS, *exports.screens('tickets'),
+)  # fmt: skip
 
 
 def spec(portal: Settings) -> SideSpec:

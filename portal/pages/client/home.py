@@ -7,6 +7,7 @@ from portal.components.island import Island
 from portal.components.render import macro, render
 from portal.components.values import Answer, Row
 from portal.domain.access import Permission
+from portal.domain.reviews import standing
 from portal.domain.tickets import Counts, Listing, Priority, Where, counts, listing
 from portal.domain.tickets.lists import COUNT_MOST
 from portal.domain.tickets.words import priority_words
@@ -39,12 +40,13 @@ class Home:
             others = await listing(db, Where(group='open'), most=SHOWN * 2)
             urgent = await listing(db, Where(group='open', priority=Priority.URGENT), most=SHOWN)
             lately = await listing(db, Where(group='all'), most=6)
+            asked = (await standing(db, me.company.id)).open if me.company and me.may(Permission.PEOPLE_MANAGE) else None
         answers = [self._wrong(urgent), self._waits(numbers, waiting, others)]
         if me.may(Permission.MONEY_SEE):
             answers.append(self._owe())
         return render(
             'client/home.html', day=i18n.long_day(now()), statement=self._statement(numbers, urgent), answers=answers,
-            lately=self._lately(lately), all_href=self.here.url('/tickets', view='open'), msp=me.tenant.short_name,
+            lately=self._lately(lately), asked_until=i18n.day(asked.due_at) if asked else '', review_href=self.here.url('/settings/people/review'), all_href=self.here.url('/tickets', view='open'), msp=me.tenant.short_name,
         )  # fmt: skip
 
     def _statement(self, numbers: Counts, urgent: Listing) -> Markup:

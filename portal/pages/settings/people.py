@@ -7,6 +7,7 @@ from markupsafe import Markup
 from sqlalchemy import func as sql
 from sqlmodel import col, select
 
+from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import macro, render
 from portal.components.values import Column, Filter, FilterOption
@@ -18,6 +19,7 @@ from portal.i18n import _, _n, when
 from portal.pages.screens import Here, Screen
 from portal.pages.settings.person import person
 from portal.pages.settings.tabs import head
+from portal.pages.shared.inviting import InvitedList
 from portal.pages.shared.people import in_short, reach_words, role_hint, ways_words
 
 
@@ -40,10 +42,11 @@ class People:
 
     async def build(self) -> None:
         self.here.title(_('People and roles'))
-        self.here.set_primary(None)
+        self.here.set_primary(Primary(_('Invite people'), self.here.url('/settings/people/invite'), icon='mail'))
         await self._read()
         self.here.island(head(self.here.visit, '/settings/people'))
         self.island = self.here.island(self._html(), self._act)
+        await InvitedList(self.here, self.company.id).build()
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}')
 
     async def _read(self) -> None:

@@ -11,8 +11,10 @@ from portal.components.values import Action, Option
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
 from portal.domain.people import MAIL_EVENTS, User, change_profile
+from portal.domain.phones import shown
 from portal.i18n import LANGUAGES, _, clock, now, voice
 from portal.pages.screens import Here, Screen
+from portal.pages.settings.address import Address
 from portal.pages.settings.tabs import head
 from portal.pages.settings.zones import zone_options
 
@@ -42,6 +44,7 @@ class Settings:
         await self._read()
         self.here.island(head(self.here.visit, '/settings'))
         self.island = self.here.island(self._html(), self._act)
+        await Address(self.here).build()
         self.look = self.here.island(self._look())
         if 'saved' in self.here.query:  # the page came anew, since the frame speaks differently now
             self.here.address(replace=True)
@@ -52,7 +55,7 @@ class Settings:
             me = await db.get_one(User, self.by.user_id)
         self.theme = me.theme
         self.saved: dict[str, Any] = {
-            'name': me.name, 'language': voice().language, 'timezone': voice().timezone,
+            'name': me.name, 'phone': shown(me.phone or ''), 'language': voice().language, 'timezone': voice().timezone,
             'mail': [event for event in MAIL_EVENTS if event not in me.mail_off],
         }  # fmt: skip
         self.values = dict(self.saved)
@@ -75,7 +78,7 @@ class Settings:
     async def _act(self, act: Act) -> None:
         if act.name != 'save':
             return
-        self.values = {**{name: act.text(name) for name in ('name', 'language', 'timezone')}, 'mail': act.all('mail')}
+        self.values = {**{name: act.text(name) for name in ('name', 'phone', 'language', 'timezone')}, 'mail': act.all('mail')}
         self.errors = {}
         changed = {name: value for name, value in self.values.items() if value != self.saved[name]}
         try:

@@ -23,6 +23,7 @@ class Part:
 PARTS = (
     Part('/settings', L_('Profile'), Permission.PROFILE_EDIT),
     Part('/settings/security', L_('Security'), Permission.PROFILE_EDIT),
+    Part('/settings/company', L_('Company'), Permission.COMPANY_EDIT, ('client',)),
     Part('/settings/people', L_('People and roles'), Permission.PEOPLE_MANAGE, ('client',)),
 )
 

@@ -1,6 +1,5 @@
 """Lists of people, on the pages of a company and of the team, and what is asked about one of them."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from portal.domain.access import BUILT_IN, Permission, Principal, UserType
 from portal.domain.base import Wrong
 from portal.domain.granting import Given, offered, roles
 from portal.domain.people import Taken
+from portal.domain.phones import dialled, shown
 from portal.domain.rights import ALWAYS, labels
 from portal.i18n import _, when
 from portal.pages.screens import Here
@@ -115,14 +115,13 @@ def state_of(disabled_at: datetime | None, here: Presence) -> Markup:
 
 def phone_link(phone: str) -> Markup:
     """To be called with a click; an extension is for people."""
-    number = re.sub(r'[^\d+]', '', re.split(r'[a-zA-Z]', phone)[0])
-    return Markup('<a class="plain" href="tel:{}">{}</a>').format(number, phone)
+    return Markup('<a class="plain" href="tel:{}">{}</a>').format(dialled(phone), shown(phone))
 
 
 def with_link(wrong: Wrong, here: Here) -> dict[str, Text]:
     """The words for each field; where an address is somebody's already, with the way to them."""
     fields: dict[str, Text] = dict(wrong.fields)
-    if isinstance(wrong, Taken):
+    if isinstance(wrong, Taken) and here.visit.by.is_staff:
         way = Markup('<a href="{}">{}</a>').format(here.url(f'/people/{wrong.person_id}'), _('Open their page'))
         fields['email'] = Markup('{} {}').format(wrong.fields['email'], way)
     return fields

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from markupsafe import Markup, escape
 from nicegui import ui
+from sqlalchemy import func as sql
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,6 +16,7 @@ from portal.components.values import Column, Fact
 from portal.domain.access import Permission
 from portal.domain.audit import record
 from portal.domain.base import NotFound
+from portal.domain.invitations import Invitation
 from portal.domain.mail import Letter, LetterState
 from portal.domain.people import Company, User
 from portal.domain.tickets import Ticket, Visibility
@@ -22,7 +25,9 @@ from portal.pages.screens import Here, Screen
 
 PAGE = 25
 #: Kinds whose text carries a link that opens an account (portal/jobs/letters.py makes it).
-WITH_KEY = ('welcome', 'password_reset', 'many_failures', 'recovery_started', 'recovery_ready')
+WITH_KEY = (
+    'welcome', 'password_reset', 'many_failures', 'recovery_started', 'recovery_ready', 'invitation', 'address_old', 'address_new',
+)  # fmt: skip
 
 
 def kind_words(kind: str) -> str:
@@ -51,6 +56,12 @@ def kind_words(kind: str) -> str:
         'recovery_code_used': _('A recovery code was used'),
         'password_changed': _('Their password was changed'),
         'proof_refused': _('A warning: somebody tries to pass for them'),
+        'invitation': _('An invitation, with a link to come in'),
+        'invitation_accepted': _('Somebody has accepted their invitation'),
+        'review': _('Who still works at the company?'),
+        'review_again': _('Who still works at the company? A reminder'),
+        'address_old': _('To confirm another address, at the present one'),
+        'address_new': _('To confirm another address, at the new one'),
         'email_changed': _('Their address has changed'),
         'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)
@@ -83,21 +94,46 @@ def reason(letter: Letter) -> str:
 class Found:
     """A page, newest first, and whether there is something on either side."""
 
-    rows: list[tuple[Letter, User]]
+    rows: list[tuple[Letter, 'To']]
     newer: UUID | None
     older: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class To:
+    """To whom a letter goes: a person, or somebody who is invited."""
+
+    id: UUID | None
+    name: str
+    email: str
+
+
+_TO = (
+    col(Letter.to_user_id),
+    sql.coalesce(col(User.name), col(Invitation.name)),
+    sql.coalesce(col(Letter.to_address), col(User.email), col(Invitation.email)),
+)
+
+
+def _letters() -> Any:
+    """Each with what makes a `To`."""
+    return (
+        select(Letter, *_TO)
+        .outerjoin(User, col(User.id) == Letter.to_user_id)
+        .outerjoin(Invitation, col(Invitation.id) == Letter.invitation_id)
+    )
+
+
 async def _found(db: AsyncSession, *, after: UUID | None, before: UUID | None) -> Found:
     """`after` a letter come the older ones; `before` it stand the newer ones."""
-    query = select(Letter, User).join(User, col(User.id) == Letter.to_user_id)
+    query = _letters()
     if after:
         query = query.where(col(Letter.id) < after)
     elif before:
         query = query.where(col(Letter.id) > before)
     backwards = bool(before and not after)
     query = query.order_by(col(Letter.id).asc() if backwards else col(Letter.id).desc()).limit(PAGE + 1)
-    rows = list(await db.exec(query))
+    rows = [(letter, To(*to)) for letter, *to in await db.exec(query)]
     more, rows = len(rows) > PAGE, rows[:PAGE]
     if backwards:
         rows.reverse()
@@ -186,17 +222,24 @@ class LetterPage:
         self.island.set(await self._html())
 
     async def _html(self, *, opened: bool = False) -> Markup:
-        query = select(Letter, User).join(User, col(User.id) == Letter.to_user_id).where(Letter.id == self.id)
+        query = _letters().where(col(Letter.id) == self.id)
         async with self.here.visit.work() as db:
             found = (await db.exec(query)).first()
             if found is None:
                 raise NotFound
-            letter, to = found
+            letter, to = found[0], To(*found[1:])
             company = await db.get(Company, letter.company_id) if letter.company_id else None
             ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
             noted = bool(letter.text) and self._is_delicate(letter, ticket)
             if opened and noted:
-                await record(db, 'letter.read', company_id=letter.company_id, subject=to.id, kind=letter.kind, letter=letter.id)
+                await record(
+                    db,
+                    'letter.read',
+                    company_id=letter.company_id,
+                    subject=to.id or letter.invitation_id,
+                    kind=letter.kind,
+                    letter=letter.id,
+                )
         self.letter = letter
         return render(
             'staff/letter.html', here=self.here, letter=letter, subject=letter.subject or kind_words(letter.kind), noted=noted,
@@ -208,12 +251,12 @@ class LetterPage:
         """Who reads it could come in as somebody else, or reads what is private: that is recorded."""
         return letter.kind in WITH_KEY or bool(ticket and ticket.visibility is Visibility.PRIVATE)
 
-    def _facts(self, letter: Letter, to: User, company: Company | None, ticket: Ticket | None) -> list[Fact]:
+    def _facts(self, letter: Letter, to: To, company: Company | None, ticket: Ticket | None) -> list[Fact]:
         def leads(path: str, words: str) -> Markup:
             return Markup('<a class="plain" href="{}">{}</a>').format(self.here.url(path), words)
 
         facts = [
-            Fact(_('To'), to.name, note=letter.to_address or to.email),
+            Fact(_('To'), to.name, note=to.email),
             Fact(_('What'), kind_words(letter.kind)),
             Fact(_('State'), state_mark(letter), note=reason(letter)),
             Fact(_('Promised'), exact(letter.created_at)),

@@ -14,6 +14,7 @@ from portal.domain.people import User
 from portal.domain.team import add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.shared.inviting import InvitedList, invite_to_staff
 from portal.pages.shared.people import PersonRow, role_options
 from portal.pages.shared.people_list import PeopleList, Person
 from portal.pages.shared.recovering import Recovering
@@ -59,6 +60,7 @@ class Team(PeopleList):
         self.here.title(_('Team'))
         await self._read()
         self.island = self.here.island(self._html(), self._act)
+        await InvitedList(self.here, None).build()
         self.build_dialog('about-colleague-title')
 
     async def _read(self) -> None:
@@ -77,7 +79,7 @@ class Team(PeopleList):
         return render(
             'staff/team.html', helped=[self.recovering.state(person.id) for person in self.people], people=[self._row(person) for person in self.people], columns=self._columns(),
             alone=len(self.people) < 2, role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
-            roles=[Row(option.label, note=option.hint) for option in self.roles],
+            roles=[Row(option.label, note=option.hint) for option in self.roles], invite_href=self.here.url('/team/invite'),
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
 
@@ -157,4 +159,7 @@ async def team(here: Here) -> None:
     await Team(here).build()
 
 
-SCREENS = (Screen('/team', team, Permission.STAFF_MANAGE, 'team'),)
+SCREENS = (
+    Screen('/team/invite', invite_to_staff, Permission.STAFF_MANAGE, 'team'),
+    Screen('/team', team, Permission.STAFF_MANAGE, 'team'),
+)

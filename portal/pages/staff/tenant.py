@@ -19,7 +19,7 @@ from portal.pages.screens import Here, Screen
 from portal.pages.settings.zones import zone_options
 
 FIELDS = ('name', 'short_name', 'host', 'phone', 'phone_hours', 'accent', 'language', 'timezone', 'idle_minutes', 'session_hours',
-          'reopen_days')  # fmt: skip
+          'reopen_days', 'review_days')  # fmt: skip
 
 
 class TenantSettings:

@@ -242,6 +242,26 @@
       chip.classList.toggle("is-out", !chip.dataset.words.toLocaleLowerCase().includes(words));
   }, true);
 
+  // ---------- the text of a file goes into a field; the file itself is sent nowhere ----------
+  document.addEventListener("change", async (event) => {
+    const file = find(event.target, "input[type=file][data-into]");
+    const field = file && document.getElementById(file.dataset.into);
+    if (!field || !file.files.length) return;
+    event.stopPropagation();
+    const bytes = new Uint8Array(await file.files[0].slice(0, 500_000).arrayBuffer());
+    const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
+    let text;
+    try {
+      text = new TextDecoder(wide, { fatal: true }).decode(bytes);
+    } catch {
+      text = new TextDecoder("windows-1252").decode(bytes); // as older spreadsheets write it
+    }
+    field.value = text.slice(0, 199_000);
+    file.value = "";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
+  }, true);
+
   // ---------- what needs scripts shows itself only now ----------
   const ready = (element) => {
     for (const hidden of element.querySelectorAll("[data-show][hidden], [data-chips-search][hidden]")) hidden.hidden = false;

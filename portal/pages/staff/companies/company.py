@@ -14,11 +14,12 @@ from portal import links
 from portal.components.frame import Primary
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone
+from portal.components.values import Action, Column, Fact, MenuItem, Row, Someone, Text
 from portal.domain.access import Permission, Principal, Role, role_label
 from portal.domain.base import NotFound
 from portal.domain.colleagues import managers
 from portal.domain.companies import archive_company, restore_company
+from portal.domain.particulars import CONTACTS, CompanyAddress, CompanyContact, addresses, contacts
 from portal.domain.people import (
     Company,
     CompanyNote,
@@ -30,11 +31,14 @@ from portal.domain.people import (
     end_membership,
     send_welcome,
 )
+from portal.domain.reviews import Standing, standing
 from portal.domain.tickets import Counts, Listing, Visibility, Where, counts, listing
 from portal.domain.tickets.lists import COUNT_MOST
 from portal.i18n import _, _m, _mn, _n, capped, day, spelled, when
 from portal.markdown import to_text
 from portal.pages.screens import Here
+from portal.pages.shared.company_details import contact_words
+from portal.pages.shared.inviting import InvitedList
 from portal.pages.shared.people import (
     PersonRow,
     Presence,
@@ -98,6 +102,8 @@ class CompanyPage(PeopleList):
             self.here.address(replace=True)
         self._show_primary()
         self.island = self.here.island(self._html(), self._act)
+        if self.manages and not self.company.archived_at:
+            await InvitedList(self.here, self.company.id).build()
         if self.manages:
             await Room(self.here, self.slug).build()
             self.build_dialog('about-person-title')
@@ -120,7 +126,11 @@ class CompanyPage(PeopleList):
             self.tickets: Listing = await listing(db, some, most=ALL if archived else TICKETS)
             self.lately: Listing = await listing(db, Where(group='all', company_id=self.company.id), most=LATELY)
             self.note = await db.get(CompanyNote, self.company.id)
-            ids = {self.company.manager_id, self.note.author_id if self.note else None} - {None}
+            self.places: list[CompanyAddress] = await addresses(db, self.company.id)
+            self.contacts: dict[str, CompanyContact] = await contacts(db, self.company.id)
+            self.review: Standing = await standing(db, self.company.id)
+            theirs = {contact.user_id for contact in self.contacts.values()}
+            ids = {self.company.manager_id, self.note.author_id if self.note else None, *theirs} - {None}
             found = await db.exec(select(User.id, User.name).where(col(User.id).in_(ids))) if ids else ()
             self.names: dict[UUID, str] = dict(list(found))
 
@@ -141,7 +151,7 @@ class CompanyPage(PeopleList):
             open_words=_('{n} open', n=exactly(n.open)),
             ours_words=_n('{count} waits for us', '{count} wait for us', n.theirs, count=exactly(n.theirs)),
             all_href=here.url('/tickets', company=self.slug), closed_href=here.url('/tickets', view='closed', company=self.slug),
-            facts=self._facts(), portal_href=self._portal_href(), role_options=self.roles, values=self.values,
+            facts=self._facts(), details_href=here.url(f'/companies/{self.slug}/details') if self.manages else '', portal_href=self._portal_href(), role_options=self.roles, values=self.values,
             errors=self.errors, draft=self.draft, roles=[Row(option.label, note=option.hint) for option in self.roles],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
@@ -153,9 +163,12 @@ class CompanyPage(PeopleList):
     def _head_actions(self) -> list[Action]:
         if not self.manages:
             return []
+        invite = Action(_('Invite people'), href=self.here.url(f'/companies/{self.slug}/invite'), icon='mail')
         edit = Action(_('Edit'), href=self.here.url(f'/companies/{self.slug}/edit'), icon='pencil')
         return (
-            [edit] if self.company.archived_at else [edit, Action(_('Archive'), act='ask-archive', kind='quiet', icon='archive')]
+            [edit]
+            if self.company.archived_at
+            else [invite, edit, Action(_('Archive'), act='ask-archive', kind='quiet', icon='archive')]
         )
 
     def _note(self) -> Markup | None:
@@ -187,7 +200,26 @@ class CompanyPage(PeopleList):
         place = [c.street, ' '.join(filter(None, (c.postal_code, c.city))), c.country]
         if any(place):
             facts.append(Fact(_('Address'), Markup('<br>').join(part for part in place if part)))
+        facts += [self._place(place) for place in self.places]
+        facts += [self._contact(kind, self.contacts[kind]) for kind in CONTACTS if kind in self.contacts]
         return facts
+
+    @staticmethod
+    def _place(place: CompanyAddress) -> Fact:
+        lines = [place.name, place.street, ' '.join(filter(None, (place.postal_code, place.city))), place.country]
+        words = _('For invoices') if place.kind == 'billing' else _('Site')
+        return Fact(words, Markup('<br>').join(line for line in lines if line))
+
+    def _contact(self, kind: str, contact: CompanyContact) -> Fact:
+        if contact.user_id:
+            href, name = self.here.url(f'/people/{contact.user_id}'), self.names.get(contact.user_id, '')
+            return Fact(contact_words(kind)[0], Markup('<a class="plain" href="{}">{}</a>').format(href, name))
+        lines = [Markup('{}').format(contact.name or '')]
+        if contact.phone:
+            lines.append(phone_link(contact.phone))
+        if contact.email:
+            lines.append(Markup('<a class="plain" href="mailto:{0}">{0}</a>').format(contact.email))
+        return Fact(contact_words(kind)[0], Markup('<br>').join(lines))
 
     def _lately(self) -> list[Row]:
         return [
@@ -253,7 +285,20 @@ class CompanyPage(PeopleList):
         facts = [Fact(_('Short name'), self.company.slug)]
         if self.company.outside_ref:
             facts.append(Fact(_('Your reference'), self.company.outside_ref))
+        facts.append(Fact(_('People confirmed'), *self._reviewed()))
         return facts
+
+    def _reviewed(self) -> tuple[Text, str]:
+        """When a client admin last said who still works there; and that they are late."""
+        known = self.review.confirmed_at
+        said = _('{name}, {day}', name=self.review.confirmed_by, day=day(known, year=True)) if known else _('never yet')
+        waits = self.review.open
+        if waits is None:
+            return said, ''
+        if waits.is_overdue:
+            late = _('Overdue since {day}', day=day(waits.due_at))
+            return Markup('{} {}').format(said, macro('state')(late, 'bad', icon_name='triangle-alert')), ''
+        return said, _('Asked again on {day}', day=day(waits.opened_at))
 
     def _portal_href(self) -> str:
         """For telling them where it is. From the settings, as in letters; never from the request."""

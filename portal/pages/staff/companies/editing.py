@@ -11,6 +11,7 @@ from portal.components.values import Action, Option
 from portal.domain.base import NotFound, Wrong
 from portal.domain.companies import FIELDS, ChangedMeanwhile, Details, change_company, details
 from portal.domain.people import User, company_by_slug, staff
+from portal.domain.phones import shown
 from portal.i18n import _
 from portal.pages.screens import Here
 from portal.pages.staff.companies.directory import is_slug
@@ -36,7 +37,7 @@ class EditCompany:
     def _html(self) -> Markup:
         here = self.here
         return render(
-            'staff/edit_company.html', here=here, company=self.company, values=asdict(self.typed), errors=self.errors,
+            'staff/edit_company.html', here=here, company=self.company, values={**asdict(self.typed), 'phone': shown(self.typed.phone)}, errors=self.errors,
             staff=self.staff, slug_changes=self.typed.slug != self.company.slug, draft=f'edit-company:{self.company.id}:{here.visit.by.user_id}',
             actions=[Action(_('Save'), type='submit', kind='primary'),
                      Action(_('Cancel'), href=here.url(f'/companies/{self.company.slug}'), kind='quiet')],

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.components.island import Act
 from portal.components.render import render
 from portal.components.values import Action, Column, Fact, MenuItem, Option, Row, Text
+from portal.domain import phones
 from portal.domain.access import Permission, Role, role_label
 from portal.domain.audit import Audit
 from portal.domain.base import NotFound, Wrong
@@ -209,7 +210,8 @@ class PersonPage:
                            _('Remove {name} from {company}?', name=name, company=place)),
         }[about]  # fmt: skip
         role = next((m.role or str(m.role_id) for m, c in self.places if company and c.id == company.id), '')
-        shown = {'name': name, 'phone': self.person.phone or '', 'email': self.person.email, 'role': role, **(values or {})}
+        phone = phones.shown(self.person.phone or '')
+        shown = {'name': name, 'phone': phone, 'email': self.person.email, 'role': role, **(values or {})}
         self.asking.set(render(
             'staff/about_client.html', about=about, person=self.person, company=company, title=title, values=shown, errors=errors or {},
             role_options=self.roles, actions=[Action(_('Cancel'), act='close', kind='quiet'), does],
