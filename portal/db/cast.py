@@ -77,7 +77,7 @@ TABLES = (
     'tenant', 'category', 'company', 'role', 'users', 'membership', 'credential', 'session', 'counter', 'ticket',
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
-    'canned_reply', 'export', 'export_part', 'bulk_change',
+    'canned_reply', 'export', 'export_part', 'bulk_change', 'viewing',
 )  # fmt: skip
 
 
@@ -373,6 +373,11 @@ class _Scene:
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
         )  # fmt: skip
 
+        self.add(
+            'viewing', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], session=uuid7(), staff_id=by.user_id,
+            user_id=to.user_id, reason='They asked what they should see', begun_at=row['created_at'],
+            ends_at=row['created_at'] + timedelta(minutes=30), ended_at=row['created_at'] + timedelta(minutes=4),
+        )  # fmt: skip
         mine, export = {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'user_id': to.user_id}, uuid7()
         self.add(
             'export', **mine, id=export, format='csv', wanted={'group': 'all'}, language='en', timezone='UTC', state='ready', done=1,

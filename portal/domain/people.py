@@ -45,6 +45,10 @@ class Tenant(SQLModel, table=True):
     idle_minutes: int = 8 * 60  # a session ends after so long without use
     session_hours: int = 7 * 24  # and after so long in any case
     reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
+    # how long lines of the audit log are kept: signing in; who read what; everything else
+    keep_signins_days: int = 180
+    keep_reading_days: int = 365
+    keep_changes_days: int = 3 * 365
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 

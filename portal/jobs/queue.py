@@ -55,6 +55,7 @@ async def run(database: Database, settings: Settings) -> None:
     """Works until cancelled, then finishes what it holds; survives the loss of the database."""
     global surroundings
     surroundings = Surroundings(database, settings)
+    import portal.jobs.auditing
     import portal.jobs.exports
     import portal.jobs.imports
     import portal.jobs.letters

@@ -14,14 +14,14 @@ from portal.settings import Settings
 def register(api: FastAPI, settings: Settings) -> None:
     """A function, so that a test can register the pages anew."""
     from portal.guard import forget
-    from portal.pages import client, drafts, exports, files, import_files, me, staff
+    from portal.pages import client, drafts, exports, files, import_files, me, staff, trail_files
     from portal.pages.auth import doors, faults
     from portal.pages.frame import Page, page
 
     faults.install(api)
     core.app.on_delete(forget)
     add_templates(Path(__file__).parent / 'templates', file_limit=settings.file_limit_mb * 1_000_000)
-    for router in (doors.router, me.router, files.router, drafts.router, exports.router, import_files.router):
+    for router in (doors.router, me.router, files.router, drafts.router, exports.router, import_files.router, trail_files.router):
         api.include_router(router)
     client_side, staff_side = client.spec(settings), staff.spec(settings)
 

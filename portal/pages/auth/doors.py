@@ -5,7 +5,7 @@ Plain Starlette routes: they answer HEAD as well, and take nothing from the addr
 
 from fastapi import APIRouter
 
-from portal.pages.auth import first_start, reset, scrape, signin, small
+from portal.pages.auth import first_start, reset, scrape, signin, small, viewing
 
 router = APIRouter()
 for _side in ('client', 'staff'):
@@ -16,6 +16,7 @@ for _side in ('client', 'staff'):
 router.add_route(reset.SET, reset.show_set, ['GET'])
 router.add_route(reset.SET, reset.take_set, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
+router.add_route(viewing.STOP, viewing.stop, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])
 router.add_route('/language', small.language, ['GET'])

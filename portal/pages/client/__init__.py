@@ -8,6 +8,7 @@ from portal.i18n import L_
 from portal.pages import exports, gallery, settings
 from portal.pages.client import home, new_ticket, ticket, tickets
 from portal.pages.frame import Place, SideSpec
+from portal.pages.settings import log
 from portal.settings import Settings
 from portal.visit import Visit
 
@@ -25,7 +26,15 @@ PLACES = (
     ),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
-SCREENS = (*home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *settings.SCREENS, *exports.screens('tickets'))
+SCREENS = (
+    *home.SCREENS,
+    *tickets.SCREENS,
+    *new_ticket.SCREENS,
+    *ticket.SCREENS,
+    *settings.SCREENS,
+    *log.SCREENS,
+    *exports.screens('tickets'),
+)
 
 
 def spec(portal: Settings) -> SideSpec:

@@ -23,6 +23,7 @@ class Part:
 PARTS = (
     Part('/settings', L_('Profile'), Permission.PROFILE_EDIT),
     Part('/settings/security', L_('Security'), Permission.PROFILE_EDIT),
+    Part('/settings/log', L_('Log'), Permission.AUDIT_SEE, ('client',)),
 )
 
 

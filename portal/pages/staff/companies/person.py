@@ -21,7 +21,7 @@ from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
 from portal.pages.shared.people import CLIENT_ROLES, phone_link, presence, role_options, state_of, with_link
-from portal.pages.shared.tickets import turn_mark
+from portal.pages.shared.tickets import first_name, turn_mark
 
 TICKETS, LATELY = 8, 8
 
@@ -87,11 +87,14 @@ class PersonPage:
         return self.own_roles.get(membership.role_id, '') if membership.role_id else ''
 
     def _actions(self) -> list[Action]:
+        look = [Action(_('View as {name}', name=first_name(self.person.name)), href=self.here.url(f'/view-as/{self.id}'), icon='eye')] if (
+            self.by.may(Permission.VIEW_AS) and not self.person.disabled_at and any(not c.archived_at for _m, c in self.places)) else []  # fmt: skip
         if not self.manages:
-            return []
+            return look
         if self.person.disabled_at:
             return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
         return [
+            *look,
             Action(_('Edit'), act='ask-edit', icon='pencil'),
             Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
             Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
