@@ -169,6 +169,7 @@ class Session(SQLModel, table=True):
     user_id: UUID
     device: str
     device_key: bytes | None = None  # digest of the cookie by which the device is known
+    network: str | None = None  # from where it began
     proofs: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))  # password, totp, passkey, recovery, sso
     proved_at: datetime = Field(default_factory=now, sa_type=Moment)  # when the person last proved who they are
     created_at: datetime = Field(default_factory=now, sa_type=Moment)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, tuple_, union_all
 from sqlalchemy import func as sql
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -81,12 +82,12 @@ async def trail(db: AsyncSession, by: Principal, asked: Asked, most: int = PAGE)
     key, ascending = (col(Audit.at), col(Audit.id)), asked.newer is not None
     order = [c.asc() if ascending else c.desc() for c in key]
     if len(branches) == 1:
-        found = select(Audit).where(*common, branches[0])
+        where = [*common, branches[0]]
     else:
         parts = [select(Audit.id).where(*common, branch).order_by(*order).limit(most + 1).subquery() for branch in branches]
-        found = select(Audit).where(col(Audit.id).in_(union_all(*[select(part.c.id) for part in parts])))
-    columns = [getattr(Audit, name) for name in _seen(by)]
-    rows = (await db.exec(found.with_only_columns(*columns).order_by(*order).limit(most + 1))).all()  # type: ignore[call-overload]
+        where = [col(Audit.id).in_(union_all(*[select(part.c.id) for part in parts]))]
+    asked_for = select_columns(*(getattr(Audit, name) for name in _seen(by))).where(*where).order_by(*order).limit(most + 1)
+    rows: Any = (await db.exec(asked_for)).all()  # type: ignore[call-overload]
     lines = [Audit(**dict(zip(_seen(by), row, strict=True))) for row in rows]
     more = len(lines) > most
     lines = lines[:most]
@@ -233,7 +234,7 @@ class Sealed:
 async def sealed(db: AsyncSession) -> Sealed | None:
     """For staff; None before the first block."""
     connection = await db.connection()
-    row = (await connection.exec_driver_sql(
+    row: Any = (await connection.exec_driver_sql(
         'select seq, last_at, hash, (select sum(count) from audit_seal) from audit_seal order by seq desc limit 1'
     )).first()  # fmt: skip
     return Sealed(row[0], int(row[3]), row[1], bytes(row[2]).hex()) if row else None
@@ -262,7 +263,9 @@ KEEP: dict[str, tuple[int, int]] = {  # days; the same as in the table
 async def change_retention(db: AsyncSession, by: Principal, **days: str) -> None:
     """How long lines are kept. What is older by a shorter time goes in the night."""
     tenant = await db.get_one(Tenant, by.tenant.id, with_for_update={'key_share': True}, populate_existing=True)
-    wrong, before, after = {}, {}, {}
+    wrong: dict[str, str] = {}
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
     for name, value in days.items():
         least, most = KEEP[name]
         if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:

@@ -78,7 +78,7 @@ def screen_words(path: str) -> str:
 
 
 def _signed_in(s: Said) -> str:
-    proofs = s.get('proofs')
+    proofs: Any = s.get('proofs')
     if isinstance(proofs, list) and proofs:
         return _('Signed in with {how}', how=', '.join(proof_words(str(proof)) for proof in proofs))
     return _('Signed in')
@@ -201,7 +201,8 @@ _ONE_VALUE = {'role.changed': 'role', 'staff.role': 'role', 'ticket.status': 'st
 
 def changes(line: Audit, trail: Trail) -> list[tuple[str, str, str]]:
     """What it was before and after: name, before, after."""
-    before, after = line.detail.get('before'), line.detail.get('after')
+    before: Any = line.detail.get('before')
+    after: Any = line.detail.get('after')
     if isinstance(before, dict) or isinstance(after, dict):
         old: dict[str, Any] = before if isinstance(before, dict) else {}
         new: dict[str, Any] = after if isinstance(after, dict) else {}

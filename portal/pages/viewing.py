@@ -1,5 +1,6 @@
 """The banner over every page of staff who look in a client's place: as whom, how long yet, and the way out."""
 
+from markupsafe import Markup
 from nicegui import ui
 
 from portal.components.island import Island
@@ -29,7 +30,7 @@ class ViewingBanner:
     def _left(self) -> int:
         return max(0, -int(-(self.ends_at - now()).total_seconds() // 60))
 
-    def _html(self) -> object:
+    def _html(self) -> Markup:
         return render('viewing.html', name=self.visit.by.name, minutes=self.minutes, stop=STOP)
 
     async def _tick(self) -> None:

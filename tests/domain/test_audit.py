@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 import portal.domain
 from portal.db.cast import Cast, Member
-from portal.domain import access, categories, clients, companies, operations, people, team, tenants, tickets
+from portal.domain import access, categories, clients, companies, operations, people, team, tenants, tickets, trail, viewing
 from portal.domain.access import Principal
 from portal.domain.imports import Kind, doing
 from portal.domain.imports.reading import read
@@ -213,6 +213,12 @@ CASES = (
     Case('team.welcome_staff', 'mona', lambda db, by, c: team.welcome_staff(db, by, c.finn.user_id), only(Line('staff.welcomed', None, 'finn'))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
+    Case('viewing.begin_viewing', 'tess', lambda db, by, c: viewing.begin_viewing(db, by, c.ugo.user_id, c.acme.id, 'He asked'),
+         only(Line('viewing.begun', 'acme', 'ugo', {'reason': 'He asked'}))),
+    Case('trail.begin_export', 'ada', lambda db, by, c: trail.begin_export(db, by, trail.Asked(kind='signin'), 'csv'),
+         only(Line('audit.exported', 'acme', detail={'format': 'csv', 'filters': {'kind': 'signin'}}))),
+    Case('trail.change_retention', 'mona', lambda db, by, _c: trail.change_retention(db, by, keep_signins_days='90'),
+         only(Line('audit.retention', detail={'before': {'keep_signins_days': 180}, 'after': {'keep_signins_days': 90}}))),
 )  # fmt: skip
 
 #: What nobody has to answer for: one's own desk, and changes that stand in the history of the ticket.

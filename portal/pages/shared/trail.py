@@ -164,7 +164,7 @@ class TrailPage:
 
     def _href(self, line: Audit) -> str:
         ticket = _uuid(str(line.detail.get('ticket') or '')) or line.subject_id
-        if ticket in self.trail.tickets:
+        if ticket and ticket in self.trail.tickets:
             return self.here.url(f'/tickets/T-{self.trail.tickets[ticket]}')
         about = self.trail.people.get(line.subject_id) if line.subject_id and self.by.is_staff else None
         return self.here.url(f'/people/{about.id}') if about and about.user_type == 'client' else ''

@@ -81,6 +81,7 @@ def _audit() -> None:
           raise exception 'the audit log is not changed' using errcode = '42501';
         end $$;
     """)
+    op.execute('grant update (keep_signins_days, keep_reading_days, keep_changes_days) on tenant to portal_staff')
     script((SQL / '0020_audit.sql').read_text())
     op.execute(f"""create policy client on audit for select to portal_client
         using (tenant_id = (select app.tenant()) and {TOLD})""")
@@ -122,5 +123,5 @@ def _viewing() -> None:
         'export': 'false', 'export_part': 'false',
     }  # fmt: skip
     for table, seen in closed.items():
-        op.execute(f"""create policy viewing on {table} as restrictive to portal_client
+        op.execute(f"""create policy viewing on {table} as restrictive for select to portal_client
             using ({here} and ((select app.viewer()) is null or {seen}))""")
