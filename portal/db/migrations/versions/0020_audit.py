@@ -120,7 +120,7 @@ def _viewing() -> None:
     here = f'tenant_id = (select app.tenant()) and {OURS}'
     closed = {
         'ticket': "visibility = 'company'", 'file': 'ticket_id is not null', 'draft': 'false', 'notification': 'false',
-        'export': 'false', 'export_part': 'false',
+        'export': 'false', 'export_part': 'false', 'ticket_participant': 'app.may_see(ticket_id)',
     }  # fmt: skip
     for table, seen in closed.items():
         op.execute(f"""create policy viewing on {table} as restrictive for select to portal_client
