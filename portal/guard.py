@@ -372,8 +372,8 @@ def forget(client: Client) -> None:
 def over(client: Client) -> str:
     """Where a page goes whose session is over."""
     owner = visit_of(client)
-    if owner and owner.viewing and owner.by.company:  # the session of the staff may live yet
-        return f'{MSP}/companies/{owner.by.company.slug}?looked=over'
+    if owner and owner.viewing:  # the session of the staff may live yet
+        return f'{MSP}/people/{owner.by.user_id}?looked=over'
     return (SIGN_IN[MSP] if owner and owner.by.is_staff else SIGN_IN[CLIENT]) + '?why=over'
 
 

@@ -84,7 +84,9 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize('how', TAMPERED)
-async def test_what_somebody_did_to_it_is_named(cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str, how: str) -> None:
+async def test_what_somebody_did_to_it_is_named(
+    cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str, how: str
+) -> None:
     statement, words = TAMPERED[how]
     tamper(maintenance, statement, line=chain[1], tenant=cast.northwind.id)
     (problem,) = verify(cluster, cast).problems
@@ -128,7 +130,9 @@ async def test_a_chain_that_was_made_anew_is_not_the_one_that_was_noted(
     assert 'made anew' in verify(cluster, cast, noted).problems[0]
 
 
-async def test_who_commits_late_is_sealed_late(portal: Database, cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str) -> None:
+async def test_who_commits_late_is_sealed_late(
+    portal: Database, cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str
+) -> None:
     """A transaction that wrote first and commits last does not slip through, nor is it taken for one that was put in."""
     with psycopg.connect(maintenance) as slow:
         late = add(slow, cast)
@@ -149,7 +153,9 @@ async def test_who_commits_late_is_sealed_late(portal: Database, cluster: Cluste
     assert seal_ == (before.blocks + 1,)
 
 
-async def test_many_who_seal_at_once_seal_every_line_once(portal: Database, cluster: Cluster, cast: Cast, maintenance: str) -> None:
+async def test_many_who_seal_at_once_seal_every_line_once(
+    portal: Database, cluster: Cluster, cast: Cast, maintenance: str
+) -> None:
     async def works(n: int) -> None:
         def write() -> None:
             with psycopg.connect(maintenance) as c:
@@ -174,12 +180,18 @@ async def test_nobody_of_the_portal_changes_a_line_or_a_seal(cluster: Cluster, c
                     c.execute(statement)  # type: ignore[arg-type]
 
 
-async def test_retention_takes_what_is_over_and_the_chain_stays_whole(portal: Database, cluster: Cluster, cast: Cast, maintenance: str) -> None:
+async def test_retention_takes_what_is_over_and_the_chain_stays_whole(
+    portal: Database, cluster: Cluster, cast: Cast, maintenance: str
+) -> None:
     with psycopg.connect(maintenance) as c:
         old = add(c, cast, 'session.opened', days_ago=181)
         read = add(c, cast, 'file.downloaded', days_ago=366)
         changed = add(c, cast, 'role.changed', days_ago=1096)
-        kept = [add(c, cast, 'session.opened', days_ago=179), add(c, cast, 'file.downloaded', days_ago=364), add(c, cast, 'role.changed', days_ago=1094)]
+        kept = [
+            add(c, cast, 'session.opened', days_ago=179),
+            add(c, cast, 'file.downloaded', days_ago=364),
+            add(c, cast, 'role.changed', days_ago=1094),
+        ]
     await seal(portal)
     with psycopg.connect(maintenance) as c:
         waits = add(c, cast, 'session.opened', days_ago=181)  # not sealed: it stays
@@ -188,7 +200,9 @@ async def test_retention_takes_what_is_over_and_the_chain_stays_whole(portal: Da
         left = {row[0] for row in c.execute('select id from audit where tenant_id = %s', (cast.northwind.id,))}
         assert {*kept, waits} <= left
         assert not {old, read, changed} & left
-        told = c.execute("select detail ->> 'lines' from audit where tenant_id = %s and action = 'audit.removed'", (cast.northwind.id,)).fetchall()
+        told = c.execute(
+            "select detail ->> 'lines' from audit where tenant_id = %s and action = 'audit.removed'", (cast.northwind.id,)
+        ).fetchall()
         assert told == [('3',)]
         c.execute('alter table audit disable trigger keep')  # the test's own mess: a line that waits is of the past
         c.execute('delete from audit where id = %s', (waits,))
@@ -204,7 +218,12 @@ async def test_retention_takes_what_is_over_and_the_chain_stays_whole(portal: Da
 
 
 def test_the_command_says_it_and_exits_so(
-    cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster,
+    cast: Cast,
+    chain: list[UUID],
+    maintenance: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr('portal.__main__.with_cluster', lambda _settings, use: use(cluster))
     monkeypatch.setattr('sys.argv', ['portal', 'audit', 'verify', '--tenant', str(cast.northwind.id)])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from portal.domain.access import role_label
@@ -218,11 +218,21 @@ def changes(line: Audit, trail: Trail) -> list[tuple[str, str, str]]:
 
 
 def facts(line: Audit, *, staff: bool) -> list[tuple[str, str]]:
-    """The rest of `detail`: all of it for staff, for clients what has a name here."""
-    left = {key: value for key, value in line.detail.items() if key not in ('before', 'after', 'reason', 'what', 'more', 'why')}
-    return [
-        (_name(key), str(value)) for key, value in left.items() if (staff or key in _NAMES) and value not in (None, '', [], {})
-    ]
+    """The rest of `detail`: all of it for staff, for clients what has a name here. What the sentence says is not told again."""
+    left = {key: value for key, value in line.detail.items() if key not in _IN_WORDS and (staff or key in _NAMES)}
+    return [(_name(key), _plain(value)) for key, value in left.items() if value not in (None, '', [], {})]
+
+
+_IN_WORDS = ('before', 'after', 'reason', 'what', 'more', 'why', 'proofs', 'ticket', 'screen', 'lines')
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ', '.join(map(str, cast(list[Any], value)))
+    if isinstance(value, dict):
+        pairs = cast(dict[str, Any], value).items()
+        return ', '.join(f'{key} {_plain(each)}' for key, each in pairs if each not in (None, '', [], {}, False))
+    return str(value)
 
 
 def _name(key: str) -> str:

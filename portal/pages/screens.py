@@ -235,15 +235,21 @@ class Screens:
         except NotFound:
             self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), label=_('Nothing here'))
         except (OnlyLooking, ReadingOnly):
-            self._say(here, 403, _('Closed while you look'),
-                      _('This is the person’s own, and stays closed to whoever looks in their place.'), label=_('Reading only'))  # fmt: skip
+            self._say_closed(here)
         except NotAllowed:
+            if self.visit.viewing:
+                self._say_closed(here)
+                return
             await self.visit.note_denied(here.path)
             self._say(here, 403, _('Not part of your role'),
                       _('Your role does not include this page. If you need it, ask whoever manages your access.'), label=_('No access'))  # fmt: skip
         except Exception as e:
             self._say(here, 500, _('Something failed'), _('It is in our log under this number. Please try again in a moment.'),
                       number=reference(e, here.path))  # fmt: skip
+
+    def _say_closed(self, here: Here) -> None:
+        words = _('It changes something, is the person’s own, or is nothing that you yourself may see.')
+        self._say(here, 403, _('Closed while you look'), words, label=_('Reading only'))
 
     def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', label: str = '') -> None:
         here.stage.client.status_code = status  # counts only if the page has not been sent yet

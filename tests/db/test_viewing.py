@@ -109,7 +109,9 @@ async def test_private_tickets_stay_closed_also_those_of_the_person(looks: Looks
                 found = await db.exec(text('select app.search_tickets(:words, 50)'), params={'words': words})  # type: ignore[call-overload]
                 assert ticket.id not in {row[0] for row in found}
             assert not (await db.exec(text('select app.may_see(:id)'), params={'id': ticket.id})).scalar()  # type: ignore[call-overload]
-            assert (await db.exec(text('select app.may_see(:id)'), params={'id': cast.printer.id})).scalar() is (who is not cast.bill)  # type: ignore[call-overload]
+            assert (await db.exec(text('select app.may_see(:id)'), params={'id': cast.printer.id})).scalar() is (
+                who is not cast.bill
+            )  # type: ignore[call-overload]
 
 
 async def test_rights_are_those_that_both_have(looks: Looks, cast: Cast) -> None:
@@ -117,7 +119,14 @@ async def test_rights_are_those_that_both_have(looks: Looks, cast: Cast) -> None
     tess, mona = await looks(cast.tess, cast.ada), await looks(cast.mona, cast.ada)
     p = access.Permission
     assert tess.by.permissions == {p.TICKETS_SEE, p.TICKETS_SEE_COMPANY}
-    assert mona.by.permissions == {p.TICKETS_SEE, p.TICKETS_SEE_COMPANY, p.MONEY_SEE, p.AUDIT_SEE, p.PEOPLE_MANAGE, p.COMPANY_EDIT}
+    assert mona.by.permissions == {
+        p.TICKETS_SEE,
+        p.TICKETS_SEE_COMPANY,
+        p.MONEY_SEE,
+        p.AUDIT_SEE,
+        p.PEOPLE_MANAGE,
+        p.COMPANY_EDIT,
+    }
     assert (await looks(cast.mona, cast.ugo)).by.permissions == {p.TICKETS_SEE}
     async with work(await looks(cast.tess, cast.ada)) as db:
         assert not (await db.exec(text("select app.may('audit.see') or app.may('money.see')"))).scalar()  # type: ignore[call-overload]
@@ -166,14 +175,16 @@ async def test_no_statement_leads_out_of_reading(looks: Looks, cast: Cast, maint
     assert not column(maintenance, "select 1 from ticket where id = %s and status = 'closed'", cast.printer.id)
 
 
-async def test_what_was_read_only_is_not_for_whoever_comes_next(looks: Looks, visit_as: VisitAs, portal: Database, cast: Cast) -> None:
+async def test_what_was_read_only_is_not_for_whoever_comes_next(
+    looks: Looks, visit_as: VisitAs, portal: Database, cast: Cast
+) -> None:
     """The connection goes back into the pool as it was."""
     visit, ada = await looks(cast.tess, cast.ada), await visit_as(cast.ada)
     for _n in range(12):
         async with work(visit) as db:
             await db.exec(text('select 1'))  # type: ignore[call-overload]
         async with ada.work() as db:
-            await db.exec(text("update ticket set changed_at = now() where id = :id"), params={'id': cast.printer.id})  # type: ignore[call-overload]
+            await db.exec(text('update ticket set changed_at = now() where id = :id'), params={'id': cast.printer.id})  # type: ignore[call-overload]
 
 
 async def test_every_verb_refuses(looks: Looks, cast: Cast) -> None:
@@ -260,7 +271,9 @@ async def test_it_ends_at_the_next_event(looks: Looks, cast: Cast, maintenance: 
             await visit.note('viewing.screen', screen='/tickets')
 
 
-async def test_one_at_a_time_in_a_session_also_when_begun_at_once(visit_as: VisitAs, looks: Looks, cast: Cast, maintenance: str) -> None:
+async def test_one_at_a_time_in_a_session_also_when_begun_at_once(
+    visit_as: VisitAs, looks: Looks, cast: Cast, maintenance: str
+) -> None:
     first = await looks(cast.tess, cast.ugo)
     me = await visit_as(cast.tess)
 
@@ -321,6 +334,12 @@ async def test_time_that_is_over_is_told_by_the_job(looks: Looks, portal: Databa
     from portal.jobs.auditing import seal
 
     await looks(cast.tess, cast.ugo)
-    do(maintenance, "update viewing set ends_at = now() - interval '1 second' where staff_id = %s and ended_at is null", cast.tess.user_id)
+    do(
+        maintenance,
+        "update viewing set ends_at = now() - interval '1 second' where staff_id = %s and ended_at is null",
+        cast.tess.user_id,
+    )
     await asyncio.gather(seal(portal), seal(portal))
-    assert column(maintenance, "select detail ->> 'why' from audit where action = 'viewing.ended' and actor_id = %s", cast.tess.user_id) == ['time']
+    assert column(
+        maintenance, "select detail ->> 'why' from audit where action = 'viewing.ended' and actor_id = %s", cast.tess.user_id
+    ) == ['time']

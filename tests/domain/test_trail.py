@@ -125,10 +125,20 @@ async def test_a_client_admin_hears_what_concerns_the_company(visit_as: VisitAs,
     acme, bolt = cast.acme.id, cast.bolt.id
     ours = {
         write(maintenance, cast, 'role.changed', company=acme, actor=cast.mona.user_id, subject=cast.ugo.user_id),
-        write(maintenance, cast, 'viewing.begun', company=acme, actor=cast.tess.user_id, subject=cast.ugo.user_id, detail='{"reason": "x"}'),
+        write(
+            maintenance,
+            cast,
+            'viewing.begun',
+            company=acme,
+            actor=cast.tess.user_id,
+            subject=cast.ugo.user_id,
+            detail='{"reason": "x"}',
+        ),
         write(maintenance, cast, 'session.opened', actor=cast.ugo.user_id, subject=cast.ugo.user_id),
         write(maintenance, cast, 'session.opened', actor=cast.mel_acme.user_id, subject=cast.mel_acme.user_id),
-        write(maintenance, cast, 'ticket.private_read', company=acme, actor=cast.tess.user_id, subject=cast.payroll.id),  # Ada's own
+        write(
+            maintenance, cast, 'ticket.private_read', company=acme, actor=cast.tess.user_id, subject=cast.payroll.id
+        ),  # Ada's own
         write(maintenance, cast, 'ticket.status', company=acme, actor=cast.tess.user_id, subject=cast.printer.id),
     }
     others = {
@@ -205,7 +215,12 @@ async def test_export_and_retention_ask_for_a_proof(visit_as: VisitAs, cast: Cas
 async def test_retention_has_bounds(visit_as: VisitAs, cast: Cast) -> None:
     """Nobody empties the log by keeping it for a day."""
     mona = await visit_as(cast.mona)
-    for wrong in ({'keep_signins_days': '1'}, {'keep_reading_days': '89'}, {'keep_changes_days': '364'}, {'keep_changes_days': '٩٠٠'}):
+    for wrong in (
+        {'keep_signins_days': '1'},
+        {'keep_reading_days': '89'},
+        {'keep_changes_days': '364'},
+        {'keep_changes_days': '٩٠٠'},
+    ):
         with pytest.raises(Wrong):
             async with mona.work() as db:
                 await change_retention(db, mona.by, **wrong)

@@ -16,4 +16,4 @@ async def stop(request: Request) -> Response:
         return RedirectResponse(SIGN_IN[MSP], 303)
     row = await visit.database.ask('select app.stop_viewing(:token)', token=arrival.token)
     was = row[0] if row else None
-    return RedirectResponse(f'{MSP}/people/{was["user_id"]}' if was else MSP, 303)
+    return RedirectResponse(f'{MSP}/people/{was["user_id"]}?looked=over' if was else MSP, 303)

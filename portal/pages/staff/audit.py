@@ -36,7 +36,7 @@ class StaffTrail(TrailPage):
             ),
         )
         actions = [Action(_('Save'), type='submit', kind='primary')]
-        return {'retention': {'fields': fields, 'values': self.values, 'errors': self.errors, 'actions': actions}}
+        return {'retention': {'fields': fields, 'typed': self.values, 'errors': self.errors, 'actions': actions}}
 
     async def _own_act(self, act: Act) -> None:
         if act.name != 'keep':

@@ -18,6 +18,7 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, is_only_admin, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
 from portal.domain.tickets import Listing, Visibility, Where, listing
+from portal.domain.tickets.private import saw_private
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
 from portal.pages.shared.people import CLIENT_ROLES, phone_link, presence, role_options, state_of, with_link
@@ -47,6 +48,9 @@ class PersonPage:
             self.dialog.props['aria-labelledby'] = 'about-person-title'
             with self.dialog:
                 self.asking = self.here.island(Markup(''), self._act)
+        if 'looked' in self.here.query:
+            self.here.address(replace=True)
+            self.here.say(_('You no longer look as {name}.', name=self.person.name))
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}', *(f'tickets:{company.id}' for _m, company in self.places))
 
     async def _read(self) -> None:
@@ -56,6 +60,7 @@ class PersonPage:
             self.own_roles: dict[UUID, str] = dict(list(await db.exec(select(Role.id, Role.name))))
             self.presence = (await presence(db, [self.id]))[self.id]
             self.tickets: Listing = await listing(db, Where(group='all', requester_id=self.id), most=TICKETS)
+            await saw_private(db, self.by.user_id, self.tickets.rows, 'list')
             self.lately = await _lately(db, self.id)
             self.only_admin = await is_only_admin(db, self.id) if self.manages else set[UUID]()
             self.signed_in_at = await _signed_in_at(db, self.id)
