@@ -117,8 +117,8 @@ SENTENCES: dict[str, Callable[[Said], str]] = {
         if s.get('after') == 'private'
         else _('Showed {ticket} to the company', ticket=s.ticket)
     ),
-    'ticket.private_read': lambda s: _('Read the private {ticket}', ticket=s.ticket),
-    'tickets.private_listed': lambda s: _('Had the private {ticket} in a list', ticket=s.ticket),
+    'ticket.private_read': lambda s: _('Read {ticket}, which is private', ticket=s.ticket),
+    'tickets.private_listed': lambda s: _('Had {ticket}, which is private, in a list', ticket=s.ticket),
     'tickets.exported': _exported,
     'file.sent': lambda s: _('Sent {file}', file=s.file),
     'file.removed': lambda s: _('Removed a file before it was sent'),

@@ -59,7 +59,7 @@ async def test_lines_are_told_in_words(visit_as: VisitAs, cast: Cast, maintenanc
         write(maintenance, cast, 'role.changed', company=at, actor=cast.mona.user_id, subject=cast.ugo.user_id,
               detail='{"before": "ClientUser", "after": "ClientAdmin"}'): 'Changed the role of Ugo Marchetti to Client admin',
         write(maintenance, cast, 'ticket.private_read', company=at, actor=cast.tess.user_id, subject=cast.payroll.id):
-            f'Read the private {cast.payroll.label}',
+            f'Read {cast.payroll.label}, which is private',
         write(maintenance, cast, 'session.opened', actor=cast.ada.user_id, subject=cast.ada.user_id, detail='{"proofs": ["password", "totp"]}'):
             'Signed in with a password, a code',
         write(maintenance, cast, 'newly.invented', actor=cast.ada.user_id): 'newly.invented',
