@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, tuple_, union_all
+from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union_all
 from sqlalchemy import func as sql
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
@@ -81,11 +81,11 @@ async def trail(db: AsyncSession, by: Principal, asked: Asked, most: int = PAGE)
     common = _common(asked)
     key, ascending = (col(Audit.at), col(Audit.id)), asked.newer is not None
     order = [c.asc() if ascending else c.desc() for c in key]
-    if len(branches) == 1:
-        where = [*common, branches[0]]
+    if len(branches) == 1 and not branches[0].of_members:
+        where: list[Any] = [*common, branches[0].holds]
     else:
-        parts = [select(Audit.id).where(*common, branch).order_by(*order).limit(most + 1).subquery() for branch in branches]
-        where = [col(Audit.id).in_(union_all(*[select(part.c.id) for part in parts]))]
+        parts = [_ids(branch, [*common, branch.holds], order, most + 1) for branch in branches]
+        where = [col(Audit.id).in_(union_all(*parts))]
     asked_for = select_columns(*(getattr(Audit, name) for name in _seen(by))).where(*where).order_by(*order).limit(most + 1)
     rows: Any = (await db.exec(asked_for)).all()  # type: ignore[call-overload]
     lines = [Audit(**dict(zip(_seen(by), row, strict=True))) for row in rows]
@@ -124,8 +124,25 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
-async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[Any]:
-    """Conditions of which one must hold; each is found by an index of its own. None: nothing can be found."""
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A condition that an index leads to. `of_members`: asked for each person of a client's company, without a company."""
+
+    holds: Any
+    of_members: bool = False
+
+
+def _ids(branch: _Branch, where: list[Any], order: list[Any], most: int) -> Any:
+    if not branch.of_members:
+        part = select(Audit.id).where(*where).order_by(*order).limit(most).subquery()
+        return select(part.c.id)
+    members = select(Membership.user_id).subquery()
+    mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.user_id).order_by(*order).limit(most).lateral()
+    return select(mine.c.id).select_from(members.join(mine, literal(True)))
+
+
+async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Branch]:
+    """Conditions of which one must hold. None: nothing can be found."""
     filters: list[Any] = []
     if asked.kind in KINDS:
         starts = KINDS[asked.kind][1]
@@ -143,16 +160,12 @@ async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[Any]:
     if asked.words.strip():
         meant = await _meant(db, by, asked.words)
         leading = meant if leading == [True] else [and_(one, or_(*meant)) for one in leading] if meant else []
-    if not by.is_staff and by.company:
-        members = select(Membership.user_id)
-        ours = [
-            col(Audit.company_id) == by.company.id,
-            and_(col(Audit.company_id).is_(None), col(Audit.subject_id).in_(members)),
-        ]
-        leading = [and_(one, mine) if one is not True else mine for one in leading for mine in ours]
-    if filters:
-        leading = [and_(*filters, one) if one is not True else and_(*filters) for one in leading]
-    return [sql.coalesce(True) if one is True else one for one in leading]
+    filters += [] if filters else [literal(True)]
+    found = [and_(*filters, *([] if one is True else [one])) for one in leading]
+    if by.company is None:
+        return [_Branch(holds) for holds in found]
+    ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id)) for holds in found]
+    return [*ours, *(_Branch(and_(holds, col(Audit.company_id).is_(None)), of_members=True) for holds in found)]
 
 
 def _differs(column: Any, value: UUID) -> Any:
