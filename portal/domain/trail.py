@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union_all
@@ -87,7 +87,7 @@ async def trail(db: AsyncSession, by: Principal, asked: Asked, most: int = PAGE)
         parts = [_ids(branch, [*common, branch.holds], order, most + 1) for branch in branches]
         where = [col(Audit.id).in_(union_all(*parts))]
     asked_for = select_columns(*(getattr(Audit, name) for name in _seen(by))).where(*where).order_by(*order).limit(most + 1)
-    rows: Any = (await db.exec(asked_for)).all()  # type: ignore[call-overload]
+    rows: list[Any] = cast(Any, await db.exec(cast(Any, asked_for))).all()
     lines = [Audit(**dict(zip(_seen(by), row, strict=True))) for row in rows]
     more = len(lines) > most
     lines = lines[:most]

@@ -8,7 +8,7 @@ from uuid import UUID
 from portal.domain.access import role_label
 from portal.domain.audit import Audit
 from portal.domain.trail import Trail
-from portal.i18n import _, _n
+from portal.i18n import _, _n  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def screen_words(path: str) -> str:
 def _signed_in(s: Said) -> str:
     proofs: Any = s.get('proofs')
     if isinstance(proofs, list) and proofs:
-        return _('Signed in with {how}', how=', '.join(proof_words(str(proof)) for proof in proofs))
+        return _('Signed in with {how}', how=', '.join(map(proof_words, cast(list[str], proofs))))
     return _('Signed in')
 
 
@@ -204,8 +204,8 @@ def changes(line: Audit, trail: Trail) -> list[tuple[str, str, str]]:
     before: Any = line.detail.get('before')
     after: Any = line.detail.get('after')
     if isinstance(before, dict) or isinstance(after, dict):
-        old: dict[str, Any] = before if isinstance(before, dict) else {}
-        new: dict[str, Any] = after if isinstance(after, dict) else {}
+        old = cast(dict[str, Any], before) if isinstance(before, dict) else {}
+        new = cast(dict[str, Any], after) if isinstance(after, dict) else {}
         return [
             (_name(key), _value(key, old.get(key), trail), _value(key, new.get(key), trail))
             for key in dict.fromkeys((*old, *new))

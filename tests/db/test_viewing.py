@@ -1,6 +1,8 @@
 """Staff who look in a client's place: what the database shows them, and that nothing can be written, whatever is tried."""
 
 import asyncio
+import importlib
+import importlib.util
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -109,9 +111,8 @@ async def test_private_tickets_stay_closed_also_those_of_the_person(looks: Looks
                 found = await db.exec(text('select app.search_tickets(:words, 50)'), params={'words': words})  # type: ignore[call-overload]
                 assert ticket.id not in {row[0] for row in found}
             assert not (await db.exec(text('select app.may_see(:id)'), params={'id': ticket.id})).scalar()  # type: ignore[call-overload]
-            assert (await db.exec(text('select app.may_see(:id)'), params={'id': cast.printer.id})).scalar() is (
-                who is not cast.bill
-            )  # type: ignore[call-overload]
+            shared = (await db.exec(text('select app.may_see(:id)'), params={'id': cast.printer.id})).scalar()  # type: ignore[call-overload]
+            assert shared is (who is not cast.bill)
 
 
 async def test_rights_are_those_that_both_have(looks: Looks, cast: Cast) -> None:
@@ -188,8 +189,6 @@ async def test_what_was_read_only_is_not_for_whoever_comes_next(
 
 
 async def test_every_verb_refuses(looks: Looks, cast: Cast) -> None:
-    import importlib
-
     by = (await looks(cast.mona, cast.ada)).by
     for verb in access.VERBS:
         module, function = verb.split('.')
@@ -226,7 +225,7 @@ async def test_it_needs_the_right_a_proof_a_reason_and_somebody_there(visit_as: 
     async def begins(who: Member, client: Member = cast.ugo, reason: str = 'He asked', company: Any = None) -> None:
         me = await visit_as(who)
         async with me.work() as db:
-            await begin_viewing(db, me.by, client.user_id, company or client.company_id, reason)
+            await begin_viewing(db, me.by, client.user_id, company or client.company_id or cast.acme.id, reason)
 
     with pytest.raises(NotAllowed):
         await begins(cast.finn)
@@ -279,6 +278,7 @@ async def test_one_at_a_time_in_a_session_also_when_begun_at_once(
 
     async def begin(client: Member) -> None:
         async with me.work() as db:
+            assert client.company_id
             await begin_viewing(db, me.by, client.user_id, client.company_id, 'Both at once')
 
     await asyncio.gather(begin(cast.ada), begin(cast.bill), begin(cast.bea))

@@ -48,7 +48,11 @@ async def test_staff_who_have_a_private_ticket_in_a_list_a_search_or_an_export(
     """Once a day for each person and ticket; not what the company sees, and nothing of clients."""
 
     def found(who: Member) -> set[tuple[str, UUID | None, str]]:
-        return {(action, about, detail['how']) for action, _company, about, detail in lines(maintenance, who) if action == 'tickets.private_listed'}
+        return {
+            (action, about, detail['how'])
+            for action, _company, about, detail in lines(maintenance, who)
+            if action == 'tickets.private_listed'
+        }
 
     listed = {cast.payroll.id, cast.salary.id}
     for _twice in range(2):

@@ -22,7 +22,11 @@ async def saw_private(db: AsyncSession, person: UUID, rows: Iterable[Row], how: 
         return
     connection = await db.connection()
     await connection.exec_driver_sql('select app.note_private(%s::uuid[], %s)', ([str(id_) for _day, _who, id_ in new], how))
-    event.listen(db.sync_session, 'after_commit', lambda _session: _remember(new), once=True)
+
+    def told(_session: object) -> None:
+        _remember(new)
+
+    event.listen(db.sync_session, 'after_commit', told, once=True)
 
 
 def _remember(new: set[tuple[date, UUID, UUID]]) -> None:
