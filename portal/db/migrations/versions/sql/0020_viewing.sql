@@ -68,7 +68,7 @@ begin
   for v in update viewing x set ended_at = least(now(), x.ends_at)
     where x.tenant_id = p_tenant and x.session = p_session and x.ended_at is null returning * loop
     perform app.add_audit(v.tenant_id, v.company_id, v.staff_id, 'viewing.ended', v.user_id, jsonb_build_object('why', p_why),
-      v.session, null, v.user_id);
+      v.session, (select s.network from session s where s.tenant_id = v.tenant_id and s.id = v.session), v.user_id);
   end loop;
 end $$;
 
