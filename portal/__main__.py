@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from portal import doctor
+from portal import audit, doctor
 from portal.backup.commands import backup, backup_options, restore, restore_options
 from portal.settings import Settings, WrongSetting, as_found, as_markdown, load
 
@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
             'say what is in order, what is not, and what to do; exit with 1 if something is not',
             options=True,
         )
+    )
+    trail = commands.add_parser('audit', help='the audit log').add_subparsers(required=True, metavar='COMMAND')
+    audit.options(
+        _add(trail, 'verify', verify, 'walk the chain that seals the audit log; exit with 1 at the first break', options=True)
     )
     shown = _add(commands, 'settings', show_settings, 'show every setting as it is now; secrets are not shown')
     shown.add_argument('--markdown', action='store_true', help='print docs/settings.md instead')
@@ -169,6 +173,14 @@ def sso_off(settings: Settings, *, what: str, tenant: str | None) -> int:
         return WITH_PROBLEMS
     print(f'Passwords count again for {what}' + (f', at {changed} providers.' if changed > 1 else '.'))
     return 0
+
+
+def verify(settings: Settings, options: argparse.Namespace) -> int:
+    found = with_cluster(
+        settings, lambda cluster: audit.verify_all(cluster.conninfo('portal_backup'), options.tenant, options.noted)
+    )
+    print('\n'.join(map(audit.as_words, found)) if found else 'There is no such tenant.')
+    return WITH_PROBLEMS if not found or any(told.problems for told in found) else 0
 
 
 def psql(settings: Settings) -> int:

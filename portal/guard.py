@@ -22,13 +22,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal import i18n, metrics
+from portal import i18n, metrics, proxies
 from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
+from portal.db.engine import whence
 from portal.logs import request_id
 from portal.pages.auth import faults, plain
 from portal.settings import Settings
 from portal.tenants import tenant_at
-from portal.visit import Arrival, Visit, arriving, moved, theme, token_of, visit_of
+from portal.visit import Arrival, Visit, arriving, looking, moved, note_denied, theme, token_of, visit_of
 
 log = logging.getLogger('portal.guard')
 MSP, CLIENT = '/msp', '/client-portal'
@@ -86,7 +87,10 @@ class Guard:
         if path in ('/healthz', '/readyz', '/metrics', '/robots.txt'):
             return self.app
         state, request = scope['state'], Request(scope)
+        whence.set('')
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
+        if path.startswith('/auth/'):
+            whence.set(proxies.network(request.client.host if request.client else ''))
         language = i18n.known_language(request.cookies.get('portal-language')) or i18n.accepted_language(
             headers.get('accept-language', '')
         )
@@ -108,7 +112,13 @@ class Guard:
         last = Request(scope).cookies.get('portal-company')
         if arrival.side == 'staff':
             visit: Visit | None = arrival.staff()
-            if not _below(path, MSP) and not path.startswith('/me/'):
+            if _below(path, CLIENT) and path.rstrip('/') != CLIENT:
+                visit = await looking(arrival, path.split('/')[2])
+                if visit and scope['method'] == 'POST':
+                    return plain.only_looking()
+            elif not _below(path, MSP) and not path.startswith('/me/'):
+                visit = None
+            if visit is None:
                 return RedirectResponse(MSP, 303)
         else:
             home = last if last in arrival.slugs else next(iter(arrival.slugs), None)
@@ -128,6 +138,7 @@ class Guard:
                     rest = quote(path[len(f'{CLIENT}/{slug}') :], safe='/') + _query(scope)
                     return RedirectResponse(f'{CLIENT}/{now}{rest}', 303)
         if visit is None:
+            await note_denied(arrival.token, path)
             i18n.speak(arrival.staff().by.voice)
             return plain.not_found(arrival)
         scope['state']['visit'] = visit
@@ -363,6 +374,8 @@ def forget(client: Client) -> None:
 def over(client: Client) -> str:
     """Where a page goes whose session is over."""
     owner = visit_of(client)
+    if owner and owner.viewing:  # the session of the staff may live yet
+        return f'{MSP}/people/{owner.by.user_id}?looked=over'
     return (SIGN_IN[MSP] if owner and owner.by.is_staff else SIGN_IN[CLIENT]) + '?why=over'
 
 

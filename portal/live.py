@@ -121,10 +121,12 @@ def subscribers() -> int:
 
 async def heard(topic: str) -> None:
     kind, _sep, key = topic.partition(':')
-    if kind in ('session', 'person'):
+    if kind in ('session', 'person', 'viewing'):
         for client in list(Client.instances.values()):
             owner = visit_of(client)
-            if owner and kind == 'session' and owner.token.hex() == key:
+            if (owner and kind == 'session' and owner.token.hex() == key) or (
+                owner and owner.viewing and key == str(owner.viewing.id if kind == 'viewing' else owner.viewing.staff_id)
+            ):
                 await leave(client, over(client))
             elif owner and kind == 'person' and str(owner.by.user_id) == key:
                 await leave(client, client.request.url.path)  # what they may do has changed: the page loads anew

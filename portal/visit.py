@@ -1,17 +1,23 @@
 """Who is looking, and the unit of work: the only bridge between NiceGUI and the rest."""
 
+import contextlib
 import hashlib
+import json
 import re
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from nicegui import Client, ui
+from psycopg.errors import InvalidAuthorizationSpecification
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.db.engine import Database
+from portal.db.engine import Database, SignedOut
 from portal.domain.access import CompanyCard, Permission, Principal, TenantCard, permissions_of
 from portal.i18n import Voice, known_language, known_timezone
 
@@ -23,12 +29,22 @@ theme: ContextVar[str] = ContextVar('theme', default='auto')
 
 
 @dataclass(frozen=True, slots=True)
+class Viewing:
+    """Somebody of the staff looks in a client's place."""
+
+    id: UUID
+    staff_id: UUID
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """A signed-in person on an address: the principal, and the key to work as it."""
 
     token: bytes  # SHA-256 of the cookie
     by: Principal
     rights: str  # what `by` may, as the database says it: the built-in role, or the permissions of a tenant's own
+    viewing: Viewing | None = None  # then `by` is the client, and the session one of the staff's
 
     def may(self, what: Permission) -> bool:
         return self.by.may(what)
@@ -42,8 +58,25 @@ class Visit:
         """`async with visit.work() as db:` enters the session anew, at once; raises SignedOut if it is over, or if its person
         has other rights by now: a page that did not hear of it does nothing with those it was built for."""
         company = self.by.company.id if self.by.company else None
+        if self.viewing:
+            return database.work('client', 'enter_viewing', self.token, company, self.rights, unasked.get())
         enter = 'enter_quietly' if unasked.get() else 'enter'
         return database.work(self.by.side, enter, self.token, company, self.rights)
+
+    async def note(self, action: str, **detail: Any) -> None:
+        """What was looked at in a client's place, in the log: the unit of work itself writes nothing. Raises SignedOut."""
+        assert self.viewing
+        values = {'token': self.token, 'viewing': self.viewing.id, 'action': action, 'detail': json.dumps(detail, default=str)}
+        try:
+            await database.ask('select app.note_viewing(:token, :viewing, :action, cast(:detail as jsonb))', **values)
+        except DBAPIError as e:
+            if isinstance(e.orig, InvalidAuthorizationSpecification):
+                raise SignedOut from None
+            raise
+
+    async def note_denied(self, what: str) -> None:
+        """They asked for what is not theirs."""
+        await note_denied(self.token, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +113,17 @@ class Arrival:
         """None for a company that is not there or not theirs."""
         mine = next((c for c in self.facts['companies'] if c['slug'] == slug), None)
         return self._visit(mine, _company(mine)) if mine else None
+
+    def looking(self, seen: dict[str, Any]) -> Visit:
+        """In the place of a client: what `app.viewing_of` says. In one's own language and look."""
+        me, company = self.staff().by, _company(seen['company'])
+        by = Principal(
+            tenant=me.tenant, user_id=UUID(seen['user_id']), name=seen['name'], email=seen['email'], side='client',
+            role=seen['role'] or seen['own_role'] or '', permissions=permissions_of('', seen['permissions']), company=company,
+            companies=(company,), voice=me.voice, theme=me.theme, viewer=me.user_id,
+        )  # fmt: skip
+        rights = f'{seen["id"]}:{",".join(seen["permissions"])}'
+        return Visit(self.token, by, rights, Viewing(UUID(seen['id']), me.user_id, datetime.fromisoformat(seen['ends_at'])))
 
     def _visit(self, role: dict[str, Any], company: CompanyCard | None) -> Visit:
         facts, tenant = self.facts, tenant_card(self.facts['tenant'])
@@ -122,6 +166,20 @@ async def moved(arrival: Arrival, slug: str) -> str | None:
         return None
     row = await database.ask('select app.moved(:token, :slug)', token=arrival.token, slug=slug)
     return row[0] if row else None
+
+
+async def looking(arrival: Arrival, slug: str) -> Visit | None:
+    """The visit of staff who look in the place of a client of this company now."""
+    if not re.fullmatch(r'[a-z0-9-]{1,60}', slug):
+        return None
+    row = await database.ask('select app.viewing_of(:token, :slug)', token=arrival.token, slug=slug)
+    return arrival.looking(row[0]) if row and row[0] else None
+
+
+async def note_denied(token: bytes, what: str) -> None:
+    """A line in the log, of which there are not many in an hour. Without it the answer is the same."""
+    with contextlib.suppress(DBAPIError, NoConnectionFree, OSError):
+        await database.ask('select app.denied(:token, :what)', token=token, what=what.replace('\x00', '')[:200])
 
 
 def visit() -> Visit:

@@ -80,7 +80,7 @@ TABLES = (
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
     'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only', 'membership_seen',
-    'access_review', 'access_review_item', 'company_address', 'company_contact', 'email_change',
+    'access_review', 'access_review_item', 'company_address', 'company_contact', 'email_change', 'viewing',
 )  # fmt: skip
 
 
@@ -417,6 +417,11 @@ class _Scene:
             actor_id=to.user_id, action='ticket.opened', subject_id=ticket.id, detail={'number': ticket.number},
         )  # fmt: skip
 
+        self.add(
+            'viewing', id=uuid7(), tenant_id=row['tenant_id'], company_id=row['company_id'], session=uuid7(), staff_id=by.user_id,
+            user_id=to.user_id, reason='They asked what they should see', begun_at=row['created_at'],
+            ends_at=row['created_at'] + timedelta(minutes=30), ended_at=row['created_at'] + timedelta(minutes=4),
+        )  # fmt: skip
         mine, export = {'tenant_id': row['tenant_id'], 'company_id': row['company_id'], 'user_id': to.user_id}, uuid7()
         self.add(
             'export', **mine, id=export, format='csv', wanted={'group': 'all'}, language='en', timezone='UTC', state='ready', done=1,

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from psycopg.errors import InvalidAuthorizationSpecification
+from psycopg.errors import InvalidAuthorizationSpecification, ReadOnlySqlTransaction
 from sqlalchemy import QueuePool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,10 +17,16 @@ from portal.db.server import Cluster
 
 Role = Literal['staff', 'client', 'door', 'worker']
 ROLES: tuple[Role, ...] = ('staff', 'client', 'door', 'worker')
+#: From which network the request at the door comes: the audit log keeps it.
+whence: ContextVar[str] = ContextVar('whence', default='')
 
 
 class SignedOut(Exception):
     """The session is over: revoked, expired, or its person may no longer come in here."""
+
+
+class ReadingOnly(Exception):
+    """Something was to be written by somebody who only looks in a client's place."""
 
 
 class NoContext(Exception):
@@ -41,7 +48,7 @@ class Database:
         """One unit of work: one transaction, its context entered at its begin, one commit at its end.
 
         `steady`: what others change meanwhile is not seen, however many questions are asked.
-        Raises SignedOut when the context may not be entered (any more).
+        Raises SignedOut when the context may not be entered (any more), ReadingOnly when nothing may be written in it.
         """
         try:
             async with AsyncSession(self.engines[role], expire_on_commit=False) as db:
@@ -52,6 +59,8 @@ class Database:
         except DBAPIError as e:
             if isinstance(e.orig, InvalidAuthorizationSpecification):
                 raise SignedOut from None
+            if isinstance(e.orig, ReadOnlySqlTransaction):
+                raise ReadingOnly from None
             raise
 
     async def ask(self, question: str, **values: Any) -> Any:
@@ -59,6 +68,8 @@ class Database:
         for last in (False, True):
             try:
                 async with self.engines['door'].begin() as connection:
+                    if network := whence.get():
+                        await connection.execute(text("select set_config('app.network', :network, true)"), {'network': network})
                     return (await connection.execute(text(question), values)).first()
             except DBAPIError as e:
                 if last or not e.connection_invalidated:

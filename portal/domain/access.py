@@ -109,6 +109,10 @@ class NotAllowed(Exception):
     """The person's role does not include this."""
 
 
+class OnlyLooking(Exception):
+    """Whoever looks in a client's place changes nothing."""
+
+
 class ProofNeeded(Exception):
     """This asks for a recent proof of who one is (`app.fresh()`): the page leads to where it is given, and back."""
 
@@ -150,6 +154,7 @@ class Principal:
     companies: tuple[CompanyCard, ...] = ()  # all this login belongs to
     voice: Voice = field(default_factory=Voice)
     theme: str = 'auto'
+    viewer: UUID | None = None  # of the staff, looking in this person's place
 
     @property
     def is_staff(self) -> bool:
@@ -201,6 +206,8 @@ def verb(
 
         @functools.wraps(function)
         async def allowed(db: Any, by: Principal, *args: Args.args, **kwargs: Args.kwargs) -> Any:
+            if by.viewer:
+                raise OnlyLooking
             by.need(needs)
             if fresh:
                 await need_fresh(db)

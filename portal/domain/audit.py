@@ -23,6 +23,9 @@ class Audit(SQLModel, table=True):
     action: str  # noun.happened
     subject_id: UUID | None = None
     detail: dict[str, Any] = Field(sa_column=Column(cast(Any, JSONB), nullable=False))
+    session: UUID | None = None
+    network: str | None = None
+    as_user_id: UUID | None = None  # a client, in whose place somebody of the staff looked
 
 
 async def record(

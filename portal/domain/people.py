@@ -51,6 +51,10 @@ class Tenant(SQLModel, table=True):
     review_days: int = 90  # so often a company is asked who still works there; 0: never
     reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
     recovery_hours: int = 24  # that somebody waits who is helped to a lost factor
+    # how long lines of the audit log are kept: signing in; who read what; everything else
+    keep_signins_days: int = 180
+    keep_reading_days: int = 365
+    keep_changes_days: int = 3 * 365
     created_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
@@ -186,6 +190,7 @@ class Session(SQLModel, table=True):
     user_id: UUID
     device: str
     device_key: bytes | None = None  # digest of the cookie by which the device is known
+    network: str | None = None  # from where it began
     proofs: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))  # password, totp, passkey, recovery, sso
     proved_at: datetime = Field(default_factory=now, sa_type=Moment)  # when the person last proved who they are
     created_at: datetime = Field(default_factory=now, sa_type=Moment)

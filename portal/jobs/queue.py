@@ -56,6 +56,7 @@ async def run(database: Database, settings: Settings) -> None:
     global surroundings
     surroundings = Surroundings(database, settings)
     import portal.jobs.access
+    import portal.jobs.auditing
     import portal.jobs.exports
     import portal.jobs.imports
     import portal.jobs.letters

@@ -14,7 +14,7 @@ from portal.settings import Settings
 def register(api: FastAPI, settings: Settings) -> None:
     """A function, so that a test can register the pages anew."""
     from portal.guard import forget
-    from portal.pages import client, drafts, exports, files, import_files, me, own_passkeys, staff
+    from portal.pages import client, drafts, exports, files, import_files, me, own_passkeys, staff, trail_files
     from portal.pages.auth import doors, faults
     from portal.pages.frame import Page, page
 
@@ -29,6 +29,7 @@ def register(api: FastAPI, settings: Settings) -> None:
         exports.router,
         import_files.router,
         own_passkeys.router,
+        trail_files.router,
     ):
         api.include_router(router)
     client_side, staff_side = client.spec(settings), staff.spec(settings)

@@ -222,7 +222,10 @@ async def download(request: Request) -> Response:
         raise HTTPException(404)
     if request.method != 'HEAD' and file.ticket_id:
         async with visit.work() as db:
-            await record(db, 'file.downloaded', company_id=file.company_id, subject=file.id, ticket=file.ticket_id)
+            if not visit.viewing:
+                await record(db, 'file.downloaded', company_id=file.company_id, subject=file.id, ticket=file.ticket_id)
+        if visit.viewing:
+            await visit.note('viewing.downloaded', file=file.id, ticket=file.ticket_id)
     media_type = file.media_type if file.media_type in PLAIN_TYPES else BYTES
     return FileResponse(path, media_type=media_type, headers=_headers(disposition(file.name)))
 
@@ -256,7 +259,10 @@ async def all_files(request: Request) -> Response:
             files = [f for f in await files_of(db, ticket) if store.path(f.stored_as).is_file()]
             if not files:
                 raise NotFound
-            await record(db, 'files.downloaded', company_id=ticket.company_id, subject=ticket.id, files=len(files))
+            if not visit.viewing:
+                await record(db, 'files.downloaded', company_id=ticket.company_id, subject=ticket.id, files=len(files))
+        if visit.viewing:
+            await visit.note('viewing.downloaded', ticket=ticket.id, files=len(files))
     except SignedOut:
         return _signed_out(visit)
     except (NotFound, NotAllowed) as e:

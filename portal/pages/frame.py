@@ -25,6 +25,7 @@ from portal.logs import reference
 from portal.pages.banners import Banners
 from portal.pages.palette import Palette
 from portal.pages.screens import Screen, Screens
+from portal.pages.viewing import ViewingBanner
 from portal.visit import Visit, theme, visit
 
 PAUSE = 0.3  # seconds that a frame waits for more to change, before it counts anew
@@ -87,7 +88,7 @@ class Page:
         since = moment()
         try:
             self.numbers, self.unseen, self.told = await self._read()
-            self.access = await self._read_access()
+            self.access = None if self.visit.viewing else await self._read_access()
         except SignedOut:
             await leave(self.client, over(self.client))
             return
@@ -99,7 +100,10 @@ class Page:
                 self.nav = Island(Markup(), self._act, classes='through')
                 with ui.element('div').classes('main'):
                     self.bar = Island(Markup(), self._act, classes='through')
-                    self.banners = Banners(self.visit, self.access)
+                    if self.visit.viewing:
+                        ViewingBanner(self.visit)
+                    elif self.access:
+                        Banners(self.visit, self.access)
                     with ui.element('main').classes('page') as main:
                         main.props['id'] = 'main'
                         self.screens = Screens(self.spec.screens, self.visit, self._moved, self._show_primary, self._entitle)
@@ -140,7 +144,7 @@ class Page:
         before = self.numbers, self.unseen, self.told
         company = self.visit.by.company
         try:
-            key = (self.visit.token, company and company.id, self.told is None)
+            key = (self.visit.token, company and company.id, self.visit.rights, self.told is None)
             self.numbers, self.unseen, told = await together(key, self._read, patient=True)
         except SignedOut:
             return await leave(self.client, over(self.client))
@@ -219,12 +223,17 @@ class Page:
         look: Theme = 'light' if by.theme == 'light' else 'dark' if by.theme == 'dark' else 'auto'
         return FrameData(
             side=by.side, msp=by.tenant.name, home_href=root, groups=self._groups(), company=company,
-            person=Person(by.name, role_label(by.role), (MenuItem(_('Profile and notifications'), href=f'{root}/settings', icon='settings-2'),)),
+            person=Person(by.name, role_label(by.role), self._own_links()),
             search_action=f'{root}/tickets', sign_out_action='/auth/signout', theme_action='/me/theme', language_action='/me/language',
             call=Call(by.tenant.phone, by.tenant.phone_hours or '') if by.tenant.phone and not by.is_staff else None,
             bell=frame.Bell(self.unseen, None if self.told is None else tuple(map(self._notice, self.told)), open_act='notices'),
             primary=self.primary, theme=look, language=by.voice.language, bottom=self.spec.bottom,
         )  # fmt: skip
+
+    def _own_links(self) -> tuple[MenuItem, ...]:
+        if not self.visit.may(Permission.PROFILE_EDIT):
+            return ()
+        return (MenuItem(_('Profile and notifications'), href=f'{self.visit.root}/settings', icon='settings-2'),)
 
     def _usual_primary(self) -> Primary | None:
         if not self.visit.may(Permission.TICKETS_OPEN):

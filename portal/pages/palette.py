@@ -9,6 +9,7 @@ from portal.components.render import macro
 from portal.components.values import Hit, HitGroup, Text
 from portal.domain.access import Permission
 from portal.domain.tickets import Where, listing
+from portal.domain.tickets.private import saw_private
 from portal.domain.tickets.searching import Found, Named, find_names, passages
 from portal.domain.tickets.words import status_words
 from portal.i18n import _
@@ -43,6 +44,8 @@ class Palette:
             names = await find_names(db, words) if self.visit.may(Permission.COMPANIES_SEE) and self.visit.by.is_staff else []
             page = await listing(db, Where(group='all', words=words, sort='best'), most=MOST) if may_see else None
             found = page.found if page else None
+            if page and self.visit.by.is_staff:
+                await saw_private(db, self.visit.by.user_id, page.rows, 'search')
             texts = await passages(db, [row.id for row in page.rows], found.words) if page and found else {}
         groups = [HitGroup(_('Tickets'), self._tickets(page.rows, found, texts))] if page and found and page.rows else []
         if companies := [n for n in names if n.person is None]:

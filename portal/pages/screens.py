@@ -22,8 +22,8 @@ from portal.components.island import Act, Island
 from portal.components.render import macro
 from portal.components.stage import Stage
 from portal.components.values import Action, Text
-from portal.db.engine import SignedOut
-from portal.domain.access import NotAllowed, Permission, ProofNeeded
+from portal.db.engine import ReadingOnly, SignedOut
+from portal.domain.access import NotAllowed, OnlyLooking, Permission, ProofNeeded
 from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
@@ -69,6 +69,9 @@ class Here:
     since: int = field(default_factory=moment)
     status: int = 200
     on_primary: Callable[[Act], Any] | None = None
+    noted: dict[str, Any] = field(
+        default_factory=dict[str, Any]
+    )  # what of it stands in the log, when somebody looks in another's place
 
     @property
     def root(self) -> str:
@@ -141,7 +144,11 @@ class Here:
         elif isinstance(error, ProofNeeded):
             back = self.url(self.path, **self.query)
             ui.navigate.to(f'{CONFIRM}?{urlencode({"next": back})}')
+        elif isinstance(error, OnlyLooking | ReadingOnly):
+            if not quietly:
+                self.say(_('You are only looking: nothing was sent or changed.'), bad=True)
         elif isinstance(error, NotAllowed):
+            await self.visit.note_denied(f'{self.path}: {error}')
             self.say(_('Your role does not include this.'), bad=True)
         elif isinstance(error, NotFound):
             if not quietly:
@@ -229,16 +236,28 @@ class Screens:
                 raise NotAllowed
             with here.place:
                 await screen.build(here)
+            if self.visit.viewing:
+                await self.visit.note('viewing.screen', screen=screen.path, **here.noted)
         except SignedOut:
             await leave(self.stage.client, over(self.stage.client))
         except NotFound:
             self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), label=_('Nothing here'))
+        except (OnlyLooking, ReadingOnly):
+            self._say_closed(here)
         except NotAllowed:
+            if self.visit.viewing:
+                self._say_closed(here)
+                return
+            await self.visit.note_denied(here.path)
             self._say(here, 403, _('Not part of your role'),
                       _('Your role does not include this page. If you need it, ask whoever manages your access.'), label=_('No access'))  # fmt: skip
         except Exception as e:
             self._say(here, 500, _('Something failed'), _('It is in our log under this number. Please try again in a moment.'),
                       number=reference(e, here.path))  # fmt: skip
+
+    def _say_closed(self, here: Here) -> None:
+        words = _('It changes something, is the person’s own, or is nothing that you yourself may see.')
+        self._say(here, 403, _('Closed while you look'), words, label=_('Reading only'))
 
     def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', label: str = '') -> None:
         here.stage.client.status_code = status  # counts only if the page has not been sent yet

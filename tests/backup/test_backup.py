@@ -94,6 +94,25 @@ class TestEverythingComesBack:
         with psycopg.connect(server.open_cluster(target.settings, attach=True).conninfo('portal_door')) as door:
             assert door.execute('select app.any_tenant()').fetchone() == (True,)
 
+    def test_the_audit_log_is_proven_where_it_was_restored(self, northwind: Place, private: Callable[[], Place]):
+        """Its chain goes on there, and tampering is found there."""
+        northwind.ask('select app.seal_audit()')
+        noted = northwind.run('audit', 'verify')
+        assert (noted.returncode, noted.stderr) == (0, '')
+        archived, target = northwind.backup(), private()
+        assert target.run('restore', archived).returncode == 0
+        assert target.run('audit', 'verify').stdout == noted.stdout
+        target.ask("insert into audit (tenant_id, action) select id, 'session.opened' from tenant returning id")
+        assert 'wait for the next block' in target.run('audit', 'verify').stdout
+        target.ask('select app.seal_audit()')
+        assert target.run('audit', 'verify').returncode == 0
+        with psycopg.connect(target.admin()) as admin:
+            admin.execute('set session_replication_role = replica')
+            admin.execute("delete from audit where action = 'session.opened'")
+        broken = target.run('audit', 'verify')
+        assert broken.returncode == 1
+        assert 'BROKEN: line' in broken.stdout
+
     def test_while_somebody_writes(self, northwind: Place, private: Callable[[], Place]):
         """Each transaction is in it whole, or not at all, with its file."""
         ended, written = threading.Event(), 0

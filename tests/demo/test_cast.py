@@ -49,6 +49,7 @@ def test_each_tenant_has_a_row_in_every_table_that_tenants_have(cast: Cast, look
         where column_name = 'tenant_id' and table_schema = 'public' and table_type = 'BASE TABLE'"""
     tables = {table for (table,) in look.execute(columns)}
     assert tables >= {'ticket', 'audit', 'session'}
+    tables -= {'audit_waiting', 'audit_seal', 'audit_removed'}  # kept by the functions of the log: tests/test_audit_verify.py
     question = sql.SQL('select exists (select from {} where tenant_id = %s)')
     empty = [
         (table, tenant.name)

@@ -37,6 +37,8 @@ from portal.domain import (
     team,
     tenants,
     tickets,
+    trail,
+    viewing,
 )
 from portal.domain.access import Principal
 from portal.domain.base import now
@@ -369,6 +371,12 @@ CASES = (
     Case('recovery.hurry_recovery recovery.stop_recovery', 'mona', hurries_and_stops,
          only(Line('recovery.hurried', None, 'bill'), Line('recovery.stopped', None, 'bill')),
          before=lambda db, by, c: recovery.start_recovery(db, by, c.bill.user_id, 'Lost')),
+    Case('viewing.begin_viewing', 'tess', lambda db, by, c: viewing.begin_viewing(db, by, c.ugo.user_id, c.acme.id, 'He asked'),
+         only(Line('viewing.begun', 'acme', 'ugo', {'reason': 'He asked'}))),
+    Case('trail.begin_export', 'ada', lambda db, by, c: trail.begin_export(db, by, trail.Asked(kind='signin'), 'csv'),
+         only(Line('audit.exported', 'acme', detail={'format': 'csv', 'filters': {'kind': 'signin'}}))),
+    Case('trail.change_retention', 'mona', lambda db, by, _c: trail.change_retention(db, by, keep_signins_days='90'),
+         only(Line('audit.retention', detail={'before': {'keep_signins_days': 180}, 'after': {'keep_signins_days': 90}}))),
 )  # fmt: skip
 
 #: What nobody has to answer for: one's own desk, and changes that stand in the history of the ticket.

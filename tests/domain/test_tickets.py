@@ -429,6 +429,8 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'own_address',
             'particulars',
             'reviews',
+            'trail',
+            'viewing',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

@@ -40,3 +40,29 @@ async def test_coming_and_going(visitor: Someone, cast: Cast, maintenance: str) 
     found = lines(maintenance, cast.bill)
     assert [line[:3] for line in found] == [(f'session.{what}', None, me) for what in ('refused', 'opened', 'ended')]
     assert PASSWORD not in repr(found)
+
+
+async def test_staff_who_have_a_private_ticket_in_a_list_a_search_or_an_export(
+    visitor: Someone, cast: Cast, maintenance: str
+) -> None:
+    """Once a day for each person and ticket; not what the company sees, and nothing of clients."""
+
+    def found(who: Member) -> set[tuple[str, UUID | None, str]]:
+        return {
+            (action, about, detail['how'])
+            for action, _company, about, detail in lines(maintenance, who)
+            if action == 'tickets.private_listed'
+        }
+
+    listed = {cast.payroll.id, cast.salary.id}
+    for _twice in range(2):
+        page = await visitor(cast.tess).get('/msp?view=all')
+        await page.go('/msp')
+    assert {about for _a, about, _how in found(cast.tess)} <= listed
+    assert len(found(cast.tess)) == len([line for line in lines(maintenance, cast.tess) if line[0] == 'tickets.private_listed'])
+    await visitor(cast.finn).get(f'/msp?q={cast.payroll.label}')
+    assert ('tickets.private_listed', cast.payroll.id, 'search') in found(cast.finn)
+    await visitor(cast.mona).get('/msp/companies/acme')
+    assert found(cast.mona)
+    await visitor(cast.ada).get('/client-portal/acme/tickets?view=all')
+    assert not found(cast.ada)

@@ -20,6 +20,7 @@ from portal.domain.access import Permission, Principal, Side, verb
 from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Wrong, now, uuid7
 from portal.domain.tickets.lists import Row, Where, listing
+from portal.domain.tickets.private import saw_private
 from portal.domain.tickets.sheets import FORMATS, columns
 from portal.i18n import _
 
@@ -102,6 +103,8 @@ async def export_tickets(db: AsyncSession, by: Principal, where: Where, format: 
     with tempfile.TemporaryFile() as file:
         await _written(file, export, by.side, by.tenant.short_name, _only(page.rows))
         await keep(db, export, file, len(page.rows))
+    if by.is_staff:
+        await saw_private(db, by.user_id, page.rows, 'export')
     export.seen_at = now()  # it is on their screen
     return export
 
@@ -120,15 +123,20 @@ async def write(
     db: AsyncSession, export: Export, file: IO[bytes], side: Side, msp: str, progress: Callable[[int], Awaitable[None]]
 ) -> int:
     """All rows that whoever `db` works as may see; how many. `progress` may raise, to end it."""
-    return await _written(file, export, side, msp, _pages(db, WHERE.validate_python(export.wanted), progress))
+    person = export.user_id if side == 'staff' else None
+    return await _written(file, export, side, msp, _pages(db, WHERE.validate_python(export.wanted), progress, person))
 
 
-async def _pages(db: AsyncSession, where: Where, progress: Callable[[int], Awaitable[None]]) -> AsyncIterator[list[Row]]:
+async def _pages(
+    db: AsyncSession, where: Where, progress: Callable[[int], Awaitable[None]], staff: UUID | None
+) -> AsyncIterator[list[Row]]:
     done, more = 0, True
     while more:
         page = await listing(db, where, most=AT_ONCE)
         done += len(page.rows)
         await progress(done)
+        if staff:
+            await saw_private(db, staff, page.rows, 'export')
         yield page.rows
         db.expunge_all()
         more, where = page.older is not None, replace(where, cursor=page.older)

@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import Permission, Principal, verb
+from portal.domain.access import OnlyLooking, Permission, Principal, verb
 from portal.domain.base import NotFound, Wrong, now
 from portal.domain.people import Tenant
 from portal.domain.tickets.drafts import reply_to
@@ -104,6 +104,8 @@ async def _since(db: AsyncSession, by: Principal, ticket: Ticket, seen: UUID) ->
 @verb(Permission.TICKETS_REPLY)
 async def tell_writing(db: AsyncSession, by: Principal, ticket_id: UUID, what: Literal['reply', 'note', '']) -> None:
     """Tells open pages of staff that somebody is writing, or has stopped (''). Nothing of it is kept."""
+    if by.viewer:
+        raise OnlyLooking
     if not (await db.exec(select(Ticket.id).where(Ticket.id == ticket_id))).first():
         raise NotFound
     await db.exec(select(func.pg_notify('live', f'writing:{ticket_id}:{by.user_id}:{what}')))

@@ -82,11 +82,11 @@ def _in_csv(value: str | datetime | date | None) -> str:
 class Xlsx:
     """Real dates, a head that stays and filters; rows that are done go to disk."""
 
-    def __init__(self, file: IO[bytes], of: list[Column]) -> None:
+    def __init__(self, file: IO[bytes], of: list[Column], title: str = '') -> None:
         self.of, self.at = of, 0
         options = {'constant_memory': True, 'strings_to_formulas': False, 'strings_to_urls': False, 'strings_to_numbers': False}
         self.book: Any = Workbook(file, options)
-        self.sheet: Any = self.book.add_worksheet(_('Tickets'))
+        self.sheet: Any = self.book.add_worksheet(title or _('Tickets'))
         self.date, self.time = (self.book.add_format({'num_format': words, 'align': 'left'}) for words in (DATE, TIME))
         head = self.book.add_format({'bold': True})
         for n, column in enumerate(of):

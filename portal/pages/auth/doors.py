@@ -21,6 +21,7 @@ from portal.pages.auth import (
     small,
     sso_flow,
     sso_offers,
+    viewing,
 )
 from portal.pages.auth.methods import passkey
 from portal.sso_links import CALLBACK
@@ -56,6 +57,7 @@ for _page in (invitation, address):
     router.add_route(_page.PAGE, _page.show, ['GET'])
     router.add_route(_page.PAGE, _page.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
+router.add_route(viewing.STOP, viewing.stop, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])
 router.add_route('/language', small.language, ['GET'])

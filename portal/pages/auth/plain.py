@@ -93,6 +93,13 @@ def not_found(arrival: Arrival | None = None, side: Side = 'client') -> Later:
     )  # fmt: skip
 
 
+def only_looking() -> Later:
+    return Later(
+        403, _('You are only looking'), _('Nothing can be sent or changed while you look at the portal as a client does.'),
+        label=_('Reading only'), side='client',
+    )  # fmt: skip
+
+
 def belongs_nowhere(arrival: Arrival) -> Later:
     return Later(
         403, _('Nothing to see yet'),

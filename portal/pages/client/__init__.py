@@ -9,7 +9,7 @@ from portal.pages import exports, gallery, settings
 from portal.pages.client import home, new_ticket, review, ticket, tickets, welcome
 from portal.pages.frame import Place, SideSpec
 from portal.pages.screens import Screen
-from portal.pages.settings import people
+from portal.pages.settings import log, people
 from portal.pages.shared.company_details import company_details
 from portal.pages.shared.inviting import invite_to_company
 from portal.settings import Settings
@@ -35,7 +35,7 @@ SCREENS = (
     Screen('/settings/people/invite', invite_to_company, Permission.PEOPLE_MANAGE, 'settings'),
     *review.SCREENS,
     Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings'),
-    *settings.SCREENS, *people.SCREENS, *exports.screens('tickets'),
+    *settings.SCREENS, *people.SCREENS, *log.SCREENS, *exports.screens('tickets'),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from markupsafe import Markup
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.island import Act
@@ -30,6 +31,8 @@ class ClientTicket(TicketPage):
         )  # fmt: skip
 
     def _composer(self) -> Any:
+        if self.by.viewer:
+            return Markup()
         ticket = self.talk.ticket
         hearing = [first_name(self.talk.name(ticket.assignee_id))] if ticket.assignee_id else [self.by.tenant.short_name]
         hearing += [first_name(self.talk.name(p)) for p in (ticket.requester_id, *self.talk.participants) if p != self.by.user_id]

@@ -25,6 +25,7 @@ PARTS = (
     Part('/settings/security', L_('Security'), Permission.PROFILE_EDIT),
     Part('/settings/company', L_('Company'), Permission.COMPANY_EDIT, ('client',)),
     Part('/settings/people', L_('People and roles'), Permission.PEOPLE_MANAGE, ('client',)),
+    Part('/settings/log', L_('Log'), Permission.AUDIT_SEE, ('client',)),
 )
 
 

@@ -31,6 +31,7 @@ from portal.domain.tickets import (
 )
 from portal.domain.tickets.exporting import export_tickets
 from portal.domain.tickets.lists import SORTS, Sort
+from portal.domain.tickets.private import saw_private
 from portal.domain.tickets.searching import Found, passages
 from portal.domain.tickets.words import priority_words, status_words
 from portal.i18n import _, _m, _n
@@ -181,6 +182,8 @@ class TicketList:
             texts = await passages(db, [row.id for row in found.rows], found.found.words) if found.found else {}
             counts = await self.spec.counts(db, self.here)
             await self._count_more(db)
+            if self.here.visit.by.is_staff:
+                await saw_private(db, self.here.visit.by.user_id, found.rows, 'search' if self.where.words else 'list')
         if mine != self.asked:
             return None
         self.passages, self.note = texts, search_note(found.found)

@@ -99,7 +99,9 @@ class TicketPage:
                 self.composer = self.here.island(self._composer(), self._act)
             self.aside = self.here.island(self._aside(), self._act, tag='aside', classes='aside')
         ticket, tenant = self.talk.ticket, self.by.tenant.id
-        self.here.until_closed(Seat(self._room, self.here.visit.token))
+        self.here.noted['ticket'] = ticket.id
+        if not self.by.viewer:
+            self.here.until_closed(Seat(self._room, self.here.visit.token))
         topics = (f'ticket:{ticket.id}', f'categories:{tenant}', f'companies:{tenant}', *self.topics)
         self.here.wakes(self._woken, *topics, shares=True)
 
@@ -121,7 +123,8 @@ class TicketPage:
     async def _read_in(self, db: AsyncSession) -> None:
         self.spoken = Spoken(await conversation(db, self.number, self.most))
         self.around = await self._around(db, self.talk.ticket)
-        await notifications.mark_seen(db, self.by, self.talk.ticket.id)
+        if not self.by.viewer:
+            await notifications.mark_seen(db, self.by, self.talk.ticket.id)
 
     async def _around(self, db: AsyncSession, ticket: Ticket) -> Around:
         return Around(await sight(db, ticket), await members(db, ticket.company_id))
@@ -147,6 +150,8 @@ class TicketPage:
     async def _woken(self) -> None:
         """Something has changed: read once for all pages that show this, and shown to those who may see it still. First what was
         said, to everybody, then the rest, if it is any different."""
+        if self.by.viewer:
+            return await self._again()
         about, subject = (self.spoken.about, self.around.about), self.talk.ticket.subject
         try:
             spoken, seers = await together((self._room, self.most), self._read_for_all)

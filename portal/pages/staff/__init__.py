@@ -9,6 +9,7 @@ from portal.pages import exports, gallery, settings
 from portal.pages.frame import Place, SideSpec
 from portal.pages.staff import (
     access,
+    audit,
     categories,
     companies,
     health,
@@ -20,6 +21,7 @@ from portal.pages.staff import (
     team,
     tenant,
     ticket,
+    view_as,
 )
 from portal.settings import Settings
 from portal.visit import Visit
@@ -33,13 +35,14 @@ PLACES = (
     Place('categories', L_('Categories'), '/categories', 'tag', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
     Place('portal', L_('Portal'), '/portal', 'sliders-horizontal', Permission.TENANT_MANAGE, L_('Tenant')),
+    Place('audit', L_('Audit log'), '/audit', 'scroll-text', Permission.AUDIT_SEE, L_('Tenant')),
     Place('health', L_('Health'), '/health', 'activity', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('replies', L_('Canned replies'), '/replies', 'message-square', Permission.DESK_OWN, L_('You')),
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
     *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *roles.SCREENS, *access.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
-    *health.SCREENS, *replies.SCREENS, *settings.SCREENS, *exports.screens('queue'),
+    *health.SCREENS, *audit.SCREENS, *view_as.SCREENS, *replies.SCREENS, *settings.SCREENS, *exports.screens('queue'),
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from portal.domain.people import (
 from portal.domain.reviews import Standing, standing
 from portal.domain.tickets import Counts, Listing, Visibility, Where, counts, listing
 from portal.domain.tickets.lists import COUNT_MOST
+from portal.domain.tickets.private import saw_private
 from portal.i18n import _, _m, _mn, _n, capped, day, spelled, when
 from portal.markdown import to_text
 from portal.pages.screens import Here
@@ -125,6 +126,7 @@ class CompanyPage(PeopleList):
             some = Where(group='all' if archived else 'open', company_id=self.company.id, sort='-changed' if archived else 'turn')
             self.tickets: Listing = await listing(db, some, most=ALL if archived else TICKETS)
             self.lately: Listing = await listing(db, Where(group='all', company_id=self.company.id), most=LATELY)
+            await saw_private(db, self.here.visit.by.user_id, (*self.tickets.rows, *self.lately.rows), 'list')
             self.note = await db.get(CompanyNote, self.company.id)
             self.places: list[CompanyAddress] = await addresses(db, self.company.id)
             self.contacts: dict[str, CompanyContact] = await contacts(db, self.company.id)

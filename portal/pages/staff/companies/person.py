@@ -19,11 +19,12 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, is_only_admin, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
 from portal.domain.tickets import Listing, Visibility, Where, listing
+from portal.domain.tickets.private import saw_private
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
 from portal.pages.shared.people import CLIENT_ROLES, client_roles, phone_link, presence, state_of, with_link
 from portal.pages.shared.recovering import Recovering
-from portal.pages.shared.tickets import turn_mark
+from portal.pages.shared.tickets import first_name, turn_mark
 
 TICKETS, LATELY = 8, 8
 
@@ -50,6 +51,9 @@ class PersonPage:
             self.dialog.props['aria-labelledby'] = 'about-person-title'
             with self.dialog:
                 self.asking = self.here.island(Markup(''), self._act)
+        if 'looked' in self.here.query:
+            self.here.address(replace=True)
+            self.here.say(_('You no longer look as {name}.', name=self.person.name))
         self.here.wakes(self._again, f'companies:{self.by.tenant.id}', *(f'tickets:{company.id}' for _m, company in self.places))
 
     async def _read(self) -> None:
@@ -61,6 +65,7 @@ class PersonPage:
             self.roles = await client_roles(db, self.by)
             self.presence = (await presence(db, [self.id]))[self.id]
             self.tickets: Listing = await listing(db, Where(group='all', requester_id=self.id), most=TICKETS)
+            await saw_private(db, self.by.user_id, self.tickets.rows, 'list')
             self.lately = await _lately(db, self.id)
             self.only_admin = await is_only_admin(db, self.id) if self.manages else set[UUID]()
             self.signed_in_at = await _signed_in_at(db, self.id)
@@ -95,11 +100,14 @@ class PersonPage:
         return self.own_roles.get(membership.role_id, '') if membership.role_id else ''
 
     def _actions(self) -> list[Action]:
+        look = [Action(_('View as {name}', name=first_name(self.person.name)), href=self.here.url(f'/view-as/{self.id}'), icon='eye')] if (
+            self.by.may(Permission.VIEW_AS) and not self.person.disabled_at and any(not c.archived_at for _m, c in self.places)) else []  # fmt: skip
         if not self.manages:
-            return []
+            return look
         if self.person.disabled_at:
             return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
         return [
+            *look,
             Action(_('Edit'), act='ask-edit', icon='pencil'),
             Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
             *self.recovering.buttons(self.id),

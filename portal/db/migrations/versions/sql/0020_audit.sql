@@ -1,0 +1,67 @@
+-- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. Lines of a `person` stand
+-- without a company and are told alike to every company the person belongs to, so that none tells of another.
+create function app.told(p_action text) returns text language sql immutable as $$
+  select case
+    when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.removed',
+      'person.welcomed', 'role.changed', 'tickets.exported', 'audit.exported')
+      or p_action like 'invitation.%' or p_action like 'review.%' then 'company'
+    when p_action in ('ticket.opened', 'ticket.shared', 'ticket.unshared', 'ticket.requester', 'ticket.visibility', 'ticket.status',
+      'ticket.private_read', 'files.downloaded') then 'ticket'
+    when p_action = 'file.downloaded' then 'file'
+    when p_action like 'viewing.%' then 'viewing'
+    when p_action in ('session.opened', 'session.refused', 'session.ended', 'password.set', 'person.changed', 'person.email',
+      'person.disabled', 'person.enabled') then 'person'
+  end $$;
+
+-- By which of the tenant's settings a line is kept; null: for ever, since the chain needs it.
+create function app.kept_as(p_action text) returns text language sql immutable as $$
+  select case
+    when p_action = 'audit.removed' then null
+    when p_action like 'session.%' then 'signins'
+    when p_action in ('ticket.private_read', 'tickets.private_listed', 'file.downloaded', 'files.downloaded', 'viewing.screen',
+      'viewing.downloaded', 'letter.read', 'access.denied') then 'reading'
+    else 'changes' end $$;
+
+create function app.add_audit(p_tenant uuid, p_company uuid, p_actor uuid, p_action text, p_subject uuid, p_detail jsonb,
+                              p_session uuid, p_network text, p_as uuid) returns uuid
+language sql security definer set search_path = pg_catalog, public, pg_temp as $$
+  insert into audit (tenant_id, company_id, actor_id, action, subject_id, detail, session, network, as_user_id)
+  values (p_tenant, p_company, p_actor, p_action, p_subject, p_detail, p_session, p_network, p_as) returning id $$;
+
+-- The door says from where somebody comes, by a setting of the transaction; a session remembers it.
+create function app.note_network() returns trigger language plpgsql as $$
+begin
+  new.network := nullif(left(current_setting('app.network', true), 60), '');
+  return new;
+end $$;
+create trigger network before insert on session for each row execute function app.note_network();
+
+-- A signed-in person asked for what is not theirs. At most twenty lines an hour for one person: the last says that there was more.
+create function app.denied(p_token bytea, p_what text) returns void
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare me record; s record; n integer;
+begin
+  select * into me from app.live_session(p_token);
+  if not found then return; end if;
+  select x.id, x.network into s from session x where x.token_hash = p_token for update;  -- one at a time: the bound holds
+  select count(*) into n from (select from audit a where a.tenant_id = me.tenant_id and a.actor_id = me.user_id
+    and a.action = 'access.denied' and a.at > clock_timestamp() - interval '1 hour' limit 20) lately;
+  if n < 20 then
+    perform app.add_audit(me.tenant_id, null, me.user_id, 'access.denied', null,
+      jsonb_build_object('what', left(p_what, 200)) || case when n = 19 then '{"more": true}' else '{}' end::jsonb, s.id, s.network, null);
+  end if;
+end $$;
+
+-- Staff had private tickets in a list, a search or an export: a line for each of them, once a day for each person and ticket.
+create function app.note_private(p_tickets uuid[], p_how text) returns void
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare network text;
+begin
+  if app.tenant() is null or session_user <> 'portal_staff' then raise exception 'no context' using errcode = '42501'; end if;
+  select s.network into network from session s where s.tenant_id = app.tenant() and s.id = app.session();
+  perform app.add_audit(t.tenant_id, t.company_id, app.person(), 'tickets.private_listed', t.id, jsonb_build_object('how', left(p_how, 20)),
+      app.session(), network, null)
+    from ticket t where t.id = any (p_tickets) and t.tenant_id = app.tenant() and t.visibility = 'private' and not exists (
+      select from audit a where a.tenant_id = t.tenant_id and a.subject_id = t.id and a.actor_id = app.person()
+        and a.action in ('tickets.private_listed', 'ticket.private_read') and a.at > clock_timestamp() - interval '1 day');
+end $$;
