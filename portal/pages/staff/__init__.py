@@ -7,7 +7,7 @@ from portal.domain.tickets import counts
 from portal.i18n import L_
 from portal.pages import exports, gallery, settings
 from portal.pages.frame import Place, SideSpec
-from portal.pages.staff import categories, companies, health, mail, new_ticket, queue, replies, team, tenant, ticket
+from portal.pages.staff import access, categories, companies, health, mail, new_ticket, queue, replies, team, tenant, ticket
 from portal.settings import Settings
 from portal.visit import Visit
 
@@ -15,6 +15,7 @@ PLACES = (
     Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours', counts=L_('with us')),
     Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
     Place('team', L_('Team'), '/team', 'users', Permission.STAFF_MANAGE, L_('Tenant')),
+    Place('access', L_('Access'), '/access', 'shield-check', Permission.ACCESS_MANAGE, L_('Tenant')),
     Place('categories', L_('Categories'), '/categories', 'tag', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
     Place('portal', L_('Portal'), '/portal', 'sliders-horizontal', Permission.TENANT_MANAGE, L_('Tenant')),
@@ -23,7 +24,7 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *access.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
     *health.SCREENS, *replies.SCREENS, *settings.SCREENS, *exports.screens('queue'),
 )  # fmt: skip
 
