@@ -22,8 +22,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal import i18n, metrics
+from portal import i18n, metrics, proxies
 from portal.components.shell import FIRST_PAINT_CLOSES, FIRST_PAINT_OPENS
+from portal.db.engine import whence
 from portal.logs import request_id
 from portal.pages.auth import faults, plain
 from portal.settings import Settings
@@ -83,9 +84,10 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt'):
+        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt', '/me/session'):  # which may not keep a session alive
             return self.app
         state, request = scope['state'], Request(scope)
+        whence.set(proxies.network(request.client.host if request.client else '') if path.startswith('/auth/') else '')
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
         language = i18n.known_language(request.cookies.get('portal-language')) or i18n.accepted_language(
             headers.get('accept-language', '')

@@ -64,6 +64,14 @@ def address(text: str) -> Address | None:
     return (read.ipv4_mapped or read) if isinstance(read, ipaddress.IPv6Address) else read
 
 
+def network(host: str) -> str:
+    """The network of an address, `nowhere` without one: /24 of IPv4, /64 of IPv6. What a proxy has seen is in the request already."""
+    peer = address(host)
+    if peer is None:
+        return 'nowhere'
+    return str(ipaddress.ip_network((peer, 24 if peer.version == 4 else 64), strict=False))
+
+
 def _comes_from(peer: Address, forwarded: list[str], trusted: Networks) -> Address:
     """Each proxy appends whom it has seen: from the right, the first that is no proxy of ours. What stands left of it is hearsay."""
     for text in reversed(forwarded):

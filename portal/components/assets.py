@@ -35,6 +35,7 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
         'js/writing.js',
         'js/keys.js',
         'js/connection.js',
+        'js/idle.js',
     ),
 }
 _FILES = ('icons.svg', 'fonts/inter-latin.woff2', 'fonts/inter-latin-ext.woff2', 'fonts/vazirmatn-arabic.woff2')

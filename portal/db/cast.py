@@ -78,6 +78,7 @@ TABLES = (
     'ticket_participant', 'ticket_comment', 'ticket_event', 'file', 'draft', 'notification', 'mail_outbox', 'audit',
     'company_note', 'company_slug', 'import_batch', 'import_row', 'ticket_unread', 'ticket_due', 'saved_view', 'default_view',
     'canned_reply', 'export', 'export_part', 'bulk_change',
+    'session_limit',
 )  # fmt: skip
 
 
@@ -396,6 +397,7 @@ class _Scene:
         where, me, batch = {'tenant_id': company.tenant_id, 'company_id': company.id}, by.user_id, uuid7()
         self.add('company_note', **where, body=f'Key at the reception. {SECRET}', author_id=me, changed_at=self.now)
         self.add('company_slug', **where, slug=f'old-{company.slug}')
+        self.add('session_limit', **where, session_hours=168, changed_at=self.now)
         self.add(
             'import_batch', id=batch, tenant_id=company.tenant_id, kind='companies', file_name='clients.csv', encoding='utf_8',
             delimiter=';', columns=['Name'], mapping={'name': 0}, options={}, state='ready', author_id=me, created_at=self.now,

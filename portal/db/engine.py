@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -16,6 +17,8 @@ from portal.db.server import Cluster
 
 Role = Literal['staff', 'client', 'door', 'worker']
 ROLES: tuple[Role, ...] = ('staff', 'client', 'door', 'worker')
+#: From which network the request at the door comes: the audit log keeps it.
+whence: ContextVar[str] = ContextVar('whence', default='')
 
 
 class SignedOut(Exception):
@@ -59,6 +62,8 @@ class Database:
         for last in (False, True):
             try:
                 async with self.engines['door'].begin() as connection:
+                    if network := whence.get():
+                        await connection.execute(text("select set_config('app.network', :network, true)"), {'network': network})
                     return (await connection.execute(text(question), values)).first()
             except DBAPIError as e:
                 if last or not e.connection_invalidated:

@@ -36,6 +36,7 @@ class Letter(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'to_user_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
+        ForeignKeyConstraint(['tenant_id', 'session_id'], ['session.tenant_id', 'session.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'ticket_id', 'comment_id'],
@@ -54,6 +55,7 @@ class Letter(SQLModel, table=True):
     company_id: UUID | None = None
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
+    session_id: UUID | None = None  # a sign-in that the letter is about
     state: LetterState = Field(default=LetterState.WAITING, sa_type=as_word(LetterState))
     subject: str | None = None
     text: str | None = Field(default=None, sa_type=Words)
@@ -74,6 +76,7 @@ class Promised:
     company_id: UUID | None = None
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
+    session_id: UUID | None = None
     id: UUID = field(default_factory=uuid7)
 
 

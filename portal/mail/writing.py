@@ -1,6 +1,7 @@
 """A letter in words: subject, text and HTML, in the language of whoever gets it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from portal import i18n
 from portal.domain.people import Company, Tenant, User
 from portal.domain.tickets import Comment, Status, Ticket
 from portal.domain.tickets.words import status_words
-from portal.i18n import _, _m
+from portal.i18n import _, _m, exact
 
 TEMPLATES = Path(__file__).parent / 'templates'
 
@@ -24,6 +25,15 @@ def _environment(*, autoescape: bool) -> Environment:
 
 
 _text, _html = _environment(autoescape=False), _environment(autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """By which device, from which network ('' where it is not known), and when."""
+
+    device: str
+    network: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class Facts:
     files: list[str] = field(default_factory=list[str])  # names of what came with the comment
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
+    session: SignIn | None = None  # that the letter is about
     address: str = ''  # where it goes, if not to the person's present address
 
 
@@ -72,6 +83,12 @@ def subject(facts: Facts) -> str:
             return _('Set a new password for the portal of {msp}', msp=facts.tenant.name)
         case 'many_failures':
             return _('Somebody tries to sign in as you')
+        case 'new_device':
+            return _('New sign-in to the portal of {msp}', msp=facts.tenant.name)
+        case 'disowned':
+            return _('You were signed out everywhere. Set a new password')
+        case 'disowned_by':
+            return _('{name} says that somebody else was signed in', name=facts.actor.name if facts.actor else '')
         case 'email_changed' | 'email_was':
             return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
         case _:
@@ -138,6 +155,31 @@ def paragraphs(facts: Facts) -> list[str]:
                 _('somebody has tried many times to sign in with your address and a wrong password. They did not come in.'),
                 _('If that was you, set a new password here. The link works for 30 minutes.'),
             ]
+        case 'new_device' if facts.session:
+            where = f' ({facts.session.network})' if facts.session.network not in ('', 'nowhere') else ''
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you signed in by a device that the portal had not seen before: {device}{where}, {when}.',
+                  device=facts.session.device, where=where, when=exact(facts.session.at)),
+                _('If that was you, you need not do anything. If it was not, open the portal, look under Settings, Security, and '
+                  'choose “That was not me”: it ends every session, and you get a letter to set a new password.'),
+            ]  # fmt: skip
+        case 'disowned':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you said that somebody else was signed in as you. All sessions have ended, and your old password does not work '
+                  'any more.'),
+                _('Set a new one here. The link works for 30 minutes; later ask for another on the page where you sign in.'),
+                _('Then look under Settings, Security, whether everything there is yours.'),
+            ]  # fmt: skip
+        case 'disowned_by':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{name} ({email}) found a session under Settings, Security that was not theirs. All of their sessions have ended, '
+                  'and they have to set a new password.', name=facts.actor.name if facts.actor else '',
+                  email=facts.actor.email if facts.actor else ''),
+                _('Please ask whether they need help. What was done in their name is in the log.'),
+            ]  # fmt: skip
         case 'email_changed':
             return [
                 _('Hello {name},', name=facts.to.name),
@@ -168,10 +210,16 @@ def _root(facts: Facts) -> str:
 def _href(facts: Facts) -> str:
     if facts.link:
         return facts.link
+    if facts.kind == 'new_device':
+        return f'{_root(facts)}/settings/security'
+    if facts.kind == 'disowned_by' and facts.actor and facts.actor.user_type == 'client':
+        return f'{_root(facts)}/people/{facts.actor.id}'
     return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
 
 
 def _button(facts: Facts) -> str:
     if facts.ticket:
         return _('Read and reply')
+    if facts.kind == 'new_device':
+        return _('Look at my sessions')
     return _('Set a password') if facts.link else _('Go to the portal')

@@ -5,7 +5,6 @@ Buckets, of which the database keeps digests only: an account from devices it do
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -65,11 +64,8 @@ def prefix(request: Request, what: str) -> Bucket:
 
 
 def place(request: Request) -> str:
-    """The network somebody comes from: /24 of IPv4, /64 of IPv6. What a proxy has seen is in the request already."""
-    peer = proxies.address(request.client.host if request.client else '')
-    if peer is None:
-        return 'nowhere'
-    return str(ipaddress.ip_network((peer, 24 if peer.version == 4 else 64), strict=False))
+    """The network somebody comes from."""
+    return proxies.network(request.client.host if request.client else '')
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from portal.domain.access import Permission
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.settings.sections import sessions
 from portal.pages.settings.tabs import head
 
 #: In the order of the screen. Each is the builder of a module in `sections`: it reads, and makes an island where it stands.
-SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = ()
+SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (sessions.build,)
 
 
 async def security(here: Here) -> None:

@@ -22,7 +22,7 @@ from portal.pages.screens import Here, Screen
 
 PAGE = 25
 #: Kinds whose text carries a link that opens an account (portal/jobs/letters.py makes it).
-WITH_KEY = ('welcome', 'password_reset', 'many_failures')
+WITH_KEY = ('welcome', 'password_reset', 'many_failures', 'disowned')
 
 
 def kind_words(kind: str) -> str:
@@ -37,6 +37,9 @@ def kind_words(kind: str) -> str:
         'welcome_again': _('Welcome to one more company'),
         'password_reset': _('A link to set a new password'),
         'many_failures': _('A warning: somebody tries to sign in'),
+        'new_device': _('A sign-in by a new device'),
+        'disowned': _('A link to set a new password, after somebody else was signed in'),
+        'disowned_by': _('Somebody else was signed in as one of our people'),
         'email_changed': _('Their address has changed'),
         'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)

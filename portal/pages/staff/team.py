@@ -10,6 +10,7 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, MenuItem, Option, Row
 from portal.domain.access import Permission, Role, UserType, role_label
 from portal.domain.people import User
+from portal.domain.sessions import sign_out_person
 from portal.domain.team import STAFF_ROLES, add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
@@ -106,8 +107,14 @@ class Team(PeopleList):
         return (
             role,
             MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
+            *self._signs_out(),
             MenuItem(_('Disable'), act='ask-disable', icon='circle-slash', danger=True, divided=True),
         )
+
+    def _signs_out(self) -> list[MenuItem]:
+        if not self.here.visit.may(Permission.ACCESS_MANAGE):
+            return []
+        return [MenuItem(_('Sign out everywhere'), act='sign-out', icon='log-out')]
 
     # ---------- what is done ----------
 
@@ -132,6 +139,10 @@ class Team(PeopleList):
             case 'enable':
                 person = self._person(act)
                 await self._change(lambda db: enable(db, self.by, person.id), _('{name} can sign in again.', name=person.name))
+            case 'sign-out':
+                person = self._person(act)
+                await self._change(lambda db: sign_out_person(db, self.by, person.id),
+                                   _('{name} is signed out everywhere.', name=person.name))  # fmt: skip
             case 'close':
                 self._close()
             case _:

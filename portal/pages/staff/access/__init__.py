@@ -6,9 +6,10 @@ from portal.components.render import macro
 from portal.domain.access import Permission
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
+from portal.pages.staff.access import limits
 
 #: In the order of the screen. Each is the builder of a module beside this one: it reads, and makes an island where it stands.
-SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = ()
+SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (limits.build,)
 
 
 async def access(here: Here) -> None:

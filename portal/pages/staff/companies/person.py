@@ -17,6 +17,7 @@ from portal.domain.audit import Audit
 from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, is_only_admin, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
+from portal.domain.sessions import sign_out_person
 from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
@@ -34,6 +35,7 @@ class PersonPage:
         except ValueError:
             raise NotFound from None
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
+        self.signs_out = here.visit.may(Permission.PEOPLE_MANAGE) or here.visit.may(Permission.ACCESS_MANAGE)
         self.errors: dict[str, Text] = {}
         self.values = {'company': '', 'role': CLIENT_ROLES[0]}
 
@@ -87,13 +89,15 @@ class PersonPage:
         return self.own_roles.get(membership.role_id, '') if membership.role_id else ''
 
     def _actions(self) -> list[Action]:
+        signs_out = [Action(_('Sign out everywhere'), act='sign-out', kind='quiet', icon='log-out')] if self.signs_out else []
         if not self.manages:
-            return []
+            return signs_out
         if self.person.disabled_at:
             return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
         return [
             Action(_('Edit'), act='ask-edit', icon='pencil'),
             Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
+            *signs_out,
             Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
         ]
 
@@ -164,6 +168,10 @@ class PersonPage:
                 company = self._company(act)
                 await self._change(lambda db: end_membership(db, self.by, company, self.id),
                                    _('{name} no longer belongs to {company}.', name=self.person.name, company=company.name))  # fmt: skip
+            case 'sign-out':
+                async with self.here.visit.work() as db:
+                    await sign_out_person(db, self.by, self.id)
+                self.here.say(_('{name} is signed out everywhere.', name=self.person.name))
             case 'close':
                 self.dialog.close()
             case _:
