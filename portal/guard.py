@@ -87,8 +87,8 @@ class Guard:
         if path in ('/healthz', '/readyz', '/metrics', '/robots.txt', '/me/session'):  # which may not keep a session alive
             return self.app
         state, request = scope['state'], Request(scope)
-        whence.set(proxies.network(request.client.host if request.client else '') if path.startswith('/auth/') else '')
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
+        whence.set(proxies.network(request.client.host if request.client else '') if path.startswith('/auth/') else '')
         language = i18n.known_language(request.cookies.get('portal-language')) or i18n.accepted_language(
             headers.get('accept-language', '')
         )

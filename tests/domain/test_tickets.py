@@ -418,6 +418,8 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'canned',
             'tenants',
             'operations',
+            'sessions',
+            'limits',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'
