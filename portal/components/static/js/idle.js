@@ -29,10 +29,9 @@
     } catch { later(60); } // no connection: that is said elsewhere
   }
 
-  // Where one signs in again leads back here; the tab keeps what was typed
-  async function over() {
+  // Where one signs in again leads back here; the tab keeps what was typed, and could send it nowhere now
+  function over() {
     clearTimeout(timer);
-    await window.portal?.writing?.settled();
     location.reload();
   }
 
