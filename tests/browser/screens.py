@@ -42,6 +42,7 @@ PICTURES = (
     Picture('ticket', 'Ada Brandt', '/tickets/{ticket}', 'A ticket, as the client sees it', 'ticket'),
     Picture('new-ticket', 'Ada Brandt', '/tickets/new', 'Asking for help', 'ticket-new'),
     Picture('settings', 'Ada Brandt', '/settings', 'Profile and notifications', 'settings'),
+    Picture('security', 'Ada Brandt', '/settings/security', 'Where one is signed in, and by what', 'security'),
     Picture('queue', 'Tess Okafor', '', 'What staff have to do', 'queue'),
     Picture('staff-ticket', 'Tess Okafor', '/tickets/{ticket}', 'The same ticket, as staff see it', 'ticket-staff'),
     Picture('staff-new-ticket', 'Tess Okafor', '/tickets/new', 'A ticket for somebody who called', ''),
@@ -55,6 +56,7 @@ PICTURES = (
     Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
     Picture('portal', 'Mona Reyes', '/portal', 'What holds for everybody', ''),
+    Picture('access', 'Mona Reyes', '/access', 'How people come in, and for how long', ''),
     Picture('health', 'Mona Reyes', '/health', 'How the portal is doing', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )

@@ -218,7 +218,7 @@ async def test_a_company_only_asks_for_less(visit_as: VisitAs, cast: Cast) -> No
 
 async def test_to_ask_how_long_it_lasts_keeps_nothing_alive(portal: Database, cast: Cast, sql: Sql) -> None:
     async def left(function: str) -> int | None:
-        row = await portal.ask(f'select app.{function}(:token)', token=cast.ada.token)  # noqa: S608
+        row = await portal.ask(f'select app.{function}(:token)', token=cast.ada.token)
         return row[0]
 
     await aged(sql, cast.ada, '479 minutes')

@@ -39,5 +39,6 @@
     if (event.target.closest("#idle [data-stay]")) look(event, "POST");
   });
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
+  addEventListener("pageshow", (event) => event.persisted && look());
   later(FIRST);
 })();
