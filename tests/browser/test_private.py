@@ -55,7 +55,7 @@ async def test_private_until_it_is_shared(page_as: PageAs, cast: Cast) -> None:
     await ada.get_by_role('button', name='Export').click()
     async with ada.expect_download() as download:
         await ada.get_by_role('button', name='CSV').click()
-    exported = Path(await (await download.value).path()).read_text()
+    exported = Path(await (await download.value).path()).read_text()  # noqa: ASYNC240
     assert 'Kyocera' in exported
     assert WORD not in exported
     assert WORD not in await ada.content()  # the bell
