@@ -84,13 +84,12 @@ class Guard:
         return await self._page(scope, headers, path)
 
     async def _page(self, scope: Scope, headers: Headers, path: str) -> ASGIApp:
-        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt'):
+        if path in ('/healthz', '/readyz', '/metrics', '/robots.txt', '/me/session'):  # which may not keep a session alive
             return self.app
         state, request = scope['state'], Request(scope)
         whence.set('')
         state['tenant'] = tenant = await tenant_at(headers.get('host', ''), self.settings)
-        if path.startswith('/auth/'):
-            whence.set(proxies.network(request.client.host if request.client else ''))
+        whence.set(proxies.network(request.client.host if request.client else '') if path.startswith('/auth/') else '')
         language = i18n.known_language(request.cookies.get('portal-language')) or i18n.accepted_language(
             headers.get('accept-language', '')
         )

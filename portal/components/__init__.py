@@ -51,7 +51,7 @@ MACROS (templates/macros/; * = used with {% call %})
              composer(act, button_words, placeholder, body, note_button, reply_words, kind, meta, note_meta, draft, files,
                attach, extra, other, error, rows, id, label, disabled, on, hidden, kept, above): sends body, kind (reply | note),
                do, and what is hidden and kept
-    over     banner(words, kind='' | 'wait' | 'plain' | 'staff', icon_name, action, role, still)  connection_banner()
+    over     banner(words, kind='' | 'wait' | 'plain' | 'staff', icon_name, action, role, still)  connection_banner()  idle_banner()
              dialog(id, title, body, actions, open, close_act, note)  dialog_body(title, body, actions, id, close_act, note)
              toast(words, undo, act, key)  shortcuts(groups)  palette(groups, query, action, note, wait, id)
     states   nothing(title, words, actions, ghosts, level)  fault(title, words, reference, at, actions, label, call, kind)

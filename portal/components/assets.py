@@ -36,6 +36,7 @@ _BUNDLES: dict[str, tuple[str, ...]] = {
         'js/keys.js',
         'js/connection.js',
         'js/passkeys.js',
+        'js/idle.js',
     ),
 }
 _FILES = ('icons.svg', 'fonts/inter-latin.woff2', 'fonts/inter-latin-ext.woff2', 'fonts/vazirmatn-arabic.woff2')

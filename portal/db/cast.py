@@ -80,7 +80,7 @@ TABLES = (
     'canned_reply', 'export', 'export_part', 'bulk_change', 'totp', 'recovery_code',
     'passkey', 'passkey_owner', 'passkey_challenge', 'factor_rule', 'factor_reminder', 'recovery',
     'identity_provider', 'identity_secret', 'identity', 'sso_flow', 'sso_only', 'membership_seen',
-    'access_review', 'access_review_item', 'company_address', 'company_contact', 'email_change', 'viewing',
+    'access_review', 'access_review_item', 'company_address', 'company_contact', 'email_change', 'viewing', 'session_limit',
 )  # fmt: skip
 
 
@@ -467,6 +467,7 @@ class _Scene:
         where, me, batch = {'tenant_id': company.tenant_id, 'company_id': company.id}, by.user_id, uuid7()
         self.add('company_note', **where, body=f'Key at the reception. {SECRET}', author_id=me, changed_at=self.now)
         self.add('company_slug', **where, slug=f'old-{company.slug}')
+        self.add('session_limit', **where, session_hours=168, changed_at=self.now)
         self.add(
             'import_batch', id=batch, tenant_id=company.tenant_id, kind='companies', file_name='clients.csv', encoding='utf_8',
             delimiter=';', columns=['Name'], mapping={'name': 0}, options={}, state='ready', author_id=me, created_at=self.now,

@@ -37,6 +37,7 @@ class Letter(SQLModel, table=True):
         ForeignKeyConstraint(['tenant_id', 'actor_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
         ForeignKeyConstraint(['tenant_id', 'invitation_id'], ['invitation.tenant_id', 'invitation.id']),
+        ForeignKeyConstraint(['tenant_id', 'session_id'], ['session.tenant_id', 'session.id']),
         ForeignKeyConstraint(['tenant_id', 'company_id', 'ticket_id'], ['ticket.tenant_id', 'ticket.company_id', 'ticket.id']),
         ForeignKeyConstraint(
             ['tenant_id', 'company_id', 'ticket_id', 'comment_id'],
@@ -56,6 +57,7 @@ class Letter(SQLModel, table=True):
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
     invitation_id: UUID | None = None
+    session_id: UUID | None = None  # a sign-in that the letter is about
     state: LetterState = Field(default=LetterState.WAITING, sa_type=as_word(LetterState))
     subject: str | None = None
     text: str | None = Field(default=None, sa_type=Words)
@@ -77,6 +79,7 @@ class Promised:
     ticket_id: UUID | None = None
     comment_id: UUID | None = None
     invitation_id: UUID | None = None
+    session_id: UUID | None = None
     id: UUID = field(default_factory=uuid7)
 
 

@@ -46,9 +46,11 @@ class Tenant(SQLModel, table=True):
     phone_hours: str | None = None
     language: str = 'en'
     timezone: str = 'UTC'
-    idle_minutes: int = 8 * 60  # a session ends after so long without use
+    idle_minutes: int = 8 * 60  # a client's session ends after so long without use
     session_hours: int = 7 * 24  # and after so long in any case
     review_days: int = 90  # so often a company is asked who still works there; 0: never
+    staff_idle_minutes: int = 8 * 60  # the same for staff
+    staff_session_hours: int = 7 * 24
     reopen_days: int = 14  # a closed ticket can be reopened so long; later a reply opens a linked new one
     recovery_hours: int = 24  # that somebody waits who is helped to a lost factor
     # how long lines of the audit log are kept: signing in; who read what; everything else
@@ -190,7 +192,9 @@ class Session(SQLModel, table=True):
     user_id: UUID
     device: str
     device_key: bytes | None = None  # digest of the cookie by which the device is known
-    network: str | None = None  # from where it began
+    device_known: bool = False  # its browser had proved before to be this person's
+    network: str | None = None  # from where: /24 of IPv4, /64 of IPv6
+    announced_at: datetime | None = Field(default=None, sa_type=Moment)  # when its person was told of a new device
     proofs: list[str] = Field(sa_type=cast(Any, ARRAY(Text)))  # password, totp, passkey, recovery, sso
     proved_at: datetime = Field(default_factory=now, sa_type=Moment)  # when the person last proved who they are
     created_at: datetime = Field(default_factory=now, sa_type=Moment)

@@ -14,8 +14,6 @@ from portal.domain.base import Wrong
 from portal.domain.people import Tenant, clean_name
 from portal.i18n import L_, LANGUAGES, _, known_timezone
 
-IDLE_MINUTES = (5, 30 * 24 * 60)
-SESSION_HOURS = (1, 90 * 24)
 REOPEN_DAYS = (0, 365)
 REVIEW_DAYS = (14, 730)  # or 0: never
 _HOST = re.compile(r'(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*')
@@ -26,10 +24,9 @@ _ACCENT = re.compile(r'#[0-9a-f]{6}')
 @verb(Permission.TENANT_MANAGE)
 async def change_tenant(db: AsyncSession, by: Principal, *, taken: Collection[str] = (), **wanted: Any) -> None:
     """Changes what is named, and nothing else: `name`, `short_name`, `host`, `phone`, `phone_hours`, `accent`, `language`,
-    `timezone`, `idle_minutes`, `session_hours`, `reopen_days`, `review_days`. Raises Wrong with every field that cannot be taken.
+    `timezone`, `reopen_days`, `review_days`. Raises Wrong with every field that cannot be taken.
 
     `taken` are names and hosts at which another tenant answers: nobody gets in front of it.
-    A shorter time without use holds at once, also for sessions that are open; a shorter session for those that begin.
     """
     tenant = await db.get_one(Tenant, by.tenant.id, with_for_update={'key_share': True}, populate_existing=True)
     good, wrong = clean_details(wanted)
@@ -37,8 +34,6 @@ async def change_tenant(db: AsyncSession, by: Principal, *, taken: Collection[st
     changed = [name for name, value in good.items() if value != getattr(tenant, name)]
     for name in changed:
         setattr(tenant, name, good[name])
-    if not wrong and tenant.idle_minutes > tenant.session_hours * 60:
-        wrong['idle_minutes'] = _('A session is over after {n} hours in any case: choose less.', n=tenant.session_hours)
     if wrong:
         raise Wrong(**wrong)
     if not changed:
@@ -104,7 +99,9 @@ def _line(field: str, most: int) -> Any:
     return clean
 
 
-def _number(field: str, least: int, most: int) -> Any:
+def whole_number(field: str, least: int, most: int) -> Any:
+    """Makes of what was typed a number within these bounds, or raises Wrong."""
+
     def clean(text: str | int) -> int:
         typed = str(text).strip()
         if not (typed.isascii() and typed.isdigit() and len(typed) < 9 and least <= int(typed) <= most):
@@ -115,7 +112,10 @@ def _number(field: str, least: int, most: int) -> Any:
 
 
 def _review_days(text: str | int) -> int:
-    return 0 if str(text).strip() == '0' else _number('review_days', *REVIEW_DAYS)(text)
+    if str(text).strip() == '0':
+        return 0
+    days: int = whole_number('review_days', *REVIEW_DAYS)(text)
+    return days
 
 
 _CLEAN: dict[str, Any] = {
@@ -127,8 +127,6 @@ _CLEAN: dict[str, Any] = {
     'accent': _accent,
     'language': _language,
     'timezone': _timezone,
-    'idle_minutes': _number('idle_minutes', *IDLE_MINUTES),
-    'session_hours': _number('session_hours', *SESSION_HOURS),
-    'reopen_days': _number('reopen_days', *REOPEN_DAYS),
+    'reopen_days': whole_number('reopen_days', *REOPEN_DAYS),
     'review_days': _review_days,
 }

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal import links
-from portal.domain.access import UserType
+from portal.domain.access import Permission, Role, UserType, permissions_of
 from portal.domain.base import now
 from portal.domain.invitations import DAYS, Invitation
 from portal.domain.mail import Letter, LetterState, Promised, later, promise
@@ -23,7 +23,7 @@ from portal.i18n import Voice, known_language, known_timezone, speaking
 from portal.jobs import queue as jobs
 from portal.jobs.queue import queue, work
 from portal.mail.sending import NotSent, Refused, Unreachable, envelope, send
-from portal.mail.writing import Facts, write
+from portal.mail.writing import Facts, SignIn, write
 from portal.markdown import prepared, to_html
 from portal.settings import Settings
 
@@ -124,6 +124,9 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         return None
     comment = await db.get(Comment, letter.comment_id) if letter.comment_id else None
     await prepared([comment.body] if comment else [])
+    session = await _session(db, letter)
+    if letter.session_id and session is None:
+        return None
     files = select(File.name).where(File.ticket_id == letter.ticket_id, File.comment_id == letter.comment_id)
     origin = links.origin_of(tenant.host, settings)
     if letter.kind in ('address_old', 'address_new'):
@@ -144,6 +147,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
         sso_only=letter.kind == 'password_reset' and (await db.exec(select(sql.app.sso_only(tenant.id, to.id)))).one(),
         due=due, address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
+        session=session,
     )  # fmt: skip
 
 
@@ -179,6 +183,16 @@ async def _about_address(
     return Facts(kind, to, tenant, origin, link=link, hours=24, address=letter.to_address or '', wanted=email)
 
 
+async def _session(db: AsyncSession, letter: Letter) -> SignIn | None:
+    """Only of the person to whom the letter goes."""
+    if letter.session_id is None:
+        return None
+    connection = await db.connection()
+    question = 'select device, network, created_at from app.session_facts(%s, %s)'
+    row = (await connection.exec_driver_sql(question, (letter.session_id, letter.to_user_id))).first()
+    return SignIn(row.device, row.network or '', row.created_at) if row else None
+
+
 async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:
     """Asked when the letter is sent: between promise and sending somebody may have left the company."""
     return to.user_type == 'internal' or await can_see(db, ticket, to.id)
@@ -212,7 +226,7 @@ async def _link(
         under_way = (await db.exec(select(sql.app.recovery_of(tenant.id, to.id)))).one()
         what, address = ('stop', '/auth/recovery/stop') if letter.kind == 'recovery_started' else ('use', '/auth/recovery')
         return (f'{origin}{address}?token={links.recovery_token(settings, under_way, what)}', 0) if under_way else ('', 0)
-    if letter.kind not in ('welcome', 'password_reset', 'many_failures'):
+    if letter.kind not in ('welcome', 'password_reset', 'many_failures', 'disowned'):
         return '', 0
     kind: links.Kind = 'welcome' if letter.kind == 'welcome' else 'reset'
     mark = (await db.exec(select(sql.app.password_mark(tenant.id, to.id)))).one()
@@ -234,3 +248,27 @@ async def _due(db: AsyncSession, tenant: Tenant, to: User) -> datetime | None:
     asked = select(sql.app.factor_due(tenant.id, to.id), sql.app.has_factor(tenant.id, to.id))
     due, has = (await db.exec(asked)).one()
     return None if has else due
+
+
+@queue.task(name='signed_in', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2))
+async def signed_in(context: procrastinate.JobContext, session: str, tenant: str) -> None:
+    """After every sign-in: whether its person is to hear of a new device is decided here, and once."""
+    async with work(context) as db:
+        connection = await db.connection()
+        whom = (await connection.exec_driver_sql('select app.announce_session(%s)', (session,))).scalar()
+        if whom:
+            await promise(db, [Promised(kind='new_device', to_user_id=whom, session_id=UUID(session))])
+
+
+@queue.task(name='disowned', pass_context=True, retry=procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2))
+async def disowned(context: procrastinate.JobContext, person: str, tenant: str) -> None:
+    """Somebody else was signed in as this person: they get a way back in, and staff who decide about access hear of it."""
+    async with work(context) as db:
+        asked = select(User, Role).outerjoin(Role, col(Role.id) == User.staff_role_id)
+        of_staff = User.user_type == UserType.INTERNAL.value, col(User.disabled_at).is_(None), User.id != UUID(person)
+        told = [
+            Promised(kind='disowned_by', to_user_id=user.id, actor_id=UUID(person))
+            for user, own in await db.exec(asked.where(*of_staff).order_by(col(User.id)))
+            if Permission.ACCESS_MANAGE in permissions_of(user.staff_role or '', own.permissions if own else None)
+        ]
+        await promise(db, [Promised(kind='disowned', to_user_id=UUID(person)), *told])

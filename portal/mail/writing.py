@@ -12,7 +12,7 @@ from portal import i18n
 from portal.domain.people import Company, Tenant, User
 from portal.domain.tickets import Comment, Status, Ticket
 from portal.domain.tickets.words import status_words
-from portal.i18n import _, _m
+from portal.i18n import _, _m, exact
 from portal.mail import access
 
 #: What has changed in how the person signs in.
@@ -34,6 +34,15 @@ _text, _html = _environment(autoescape=False), _environment(autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """By which device, from which network ('' where it is not known), and when."""
+
+    device: str
+    network: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a letter speaks of."""
 
@@ -50,6 +59,7 @@ class Facts:
     link: str = ''  # to set a password
     hours: int = 0  # that the link lives
     sso_only: bool = False  # a password alone does not let them in
+    session: SignIn | None = None  # that the letter is about
     address: str = ''  # where it goes, if not to the person's present address
     due: datetime | None = None  # from when they need a second factor
     wanted: str = ''  # the address that somebody wants instead of theirs
@@ -95,6 +105,12 @@ def subject(facts: Facts) -> str:
             return _('Your password was changed')
         case 'proof_refused':
             return _('Somebody tries to pass for you')
+        case 'new_device':
+            return _('New sign-in to the portal of {msp}', msp=facts.tenant.name)
+        case 'disowned':
+            return _('You were signed out everywhere. Set a new password')
+        case 'disowned_by':
+            return _('{name} says that somebody else was signed in', name=facts.actor.name if facts.actor else '')
         case 'email_changed' | 'email_was':
             return _('Your address in the portal of {msp} has changed', msp=facts.tenant.name)
         case 'invitation' if facts.company is None:
@@ -247,6 +263,31 @@ def paragraphs(facts: Facts) -> list[str]:
                   'get no letters here any more.', msp=facts.tenant.name),
                 _('If it was not you, please call {msp} at once.', msp=facts.tenant.name),
             ]  # fmt: skip
+        case 'new_device' if facts.session:
+            where = f' ({facts.session.network})' if facts.session.network not in ('', 'nowhere') else ''
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you signed in by a device that the portal had not seen before: {device}{where}, {when}.',
+                  device=facts.session.device, where=where, when=exact(facts.session.at)),
+                _('If that was you, you need not do anything. If it was not, open the portal, look under Settings, Security, and '
+                  'choose “That was not me”: it ends every session, and you get a letter to set a new password.'),
+            ]  # fmt: skip
+        case 'disowned':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('you said that somebody else was signed in as you. All sessions have ended, and your old password does not work '
+                  'any more.'),
+                _('Set a new one here. The link works for 30 minutes; later ask for another on the page where you sign in.'),
+                _('Then look under Settings, Security, whether everything there is yours.'),
+            ]  # fmt: skip
+        case 'disowned_by':
+            return [
+                _('Hello {name},', name=facts.to.name),
+                _('{name} ({email}) found a session under Settings, Security that was not theirs. All of their sessions have ended, '
+                  'and they have to set a new password.', name=facts.actor.name if facts.actor else '',
+                  email=facts.actor.email if facts.actor else ''),
+                _('Please ask whether they need help. What was done in their name is in the log.'),
+            ]  # fmt: skip
         case 'email_changed':
             return [
                 _('Hello {name},', name=facts.to.name),
@@ -323,6 +364,10 @@ def _href(facts: Facts) -> str:
         return f'{_root(facts)}/settings/security'
     if facts.kind.startswith('review'):
         return f'{_root(facts)}/settings/people/review'
+    if facts.kind == 'new_device':
+        return f'{_root(facts)}/settings/security'
+    if facts.kind == 'disowned_by' and facts.actor and facts.actor.user_type == 'client':
+        return f'{_root(facts)}/people/{facts.actor.id}'
     return f'{_root(facts)}/tickets/{facts.ticket.label}' if facts.ticket else _root(facts)
 
 
@@ -334,6 +379,8 @@ def _button(facts: Facts) -> str:
     if facts.kind in OF_ACCOUNT:
         return _('Look at it in the settings')
     match facts.kind:
+        case 'new_device':
+            return _('Look at my sessions')
         case 'invitation':
             return _('Look at the invitation')
         case 'address_old' | 'address_new':

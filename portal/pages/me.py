@@ -4,17 +4,18 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from portal import visit as visits
 from portal.db.engine import SignedOut
 from portal.domain import people
 from portal.domain.base import Wrong
-from portal.guard import CLIENT, MSP, SIGN_IN
+from portal.guard import CLIENT, MSP, SIGN_IN, cookie_name, read_cookie
 from portal.i18n import _
 from portal.pages.auth import plain
 from portal.pages.auth.forms import local_path, typed
 from portal.pages.auth.small import remember_language
-from portal.visit import Visit
+from portal.visit import Visit, token_of
 
 router = APIRouter()
 
@@ -55,5 +56,17 @@ def _back(request: Request) -> str:
     return local_path(came_from.path + (f'?{came_from.query}' if came_from.query else '')) or '/'
 
 
+async def session(request: Request) -> Response:
+    """How many seconds the session of this browser lasts yet. To ask does not keep it alive; POST says that somebody is there."""
+    cookie = read_cookie(request.headers, cookie_name(request.state.settings))
+    if not cookie or len(cookie) > 200:
+        return Response(status_code=401)
+    function = 'stay' if request.method == 'POST' else 'session_left'
+    row = await visits.database.ask(f'select app.{function}(:token)', token=token_of(cookie))
+    left = row[0] if row else None
+    return JSONResponse({'left': left}) if left else Response(status_code=401)
+
+
+router.add_route('/me/session', session, ['GET', 'POST'])
 router.add_route('/me/theme', theme, ['POST'])
 router.add_route('/me/language', language, ['POST'])

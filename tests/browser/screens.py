@@ -69,6 +69,7 @@ PICTURES = (
     Picture('audit', 'Mona Reyes', '/audit', 'Who did what, and who looked', 'audit'),
     Picture('view-as', 'Mona Reyes', '/view-as/{person}', 'Before looking as a client: a reason', 'view-as-reason'),
     Picture('portal', 'Mona Reyes', '/portal', 'What holds for everybody', ''),
+    Picture('access', 'Mona Reyes', '/access', 'How people come in, and for how long', ''),
     Picture('health', 'Mona Reyes', '/health', 'How the portal is doing', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )

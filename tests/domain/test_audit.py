@@ -25,6 +25,7 @@ from portal.domain import (
     companies,
     factors,
     invitations,
+    limits,
     operations,
     own_address,
     particulars,
@@ -33,6 +34,7 @@ from portal.domain import (
     policy,
     recovery,
     roles,
+    sessions,
     sso,
     team,
     tenants,
@@ -87,6 +89,15 @@ def of_ticket(name: str, verb: Any, *values: Callable[[Cast], Any], **more: Call
         return await verb(db, by, ticket, *(v(c) for v in values), **{k: v(c) for k, v in more.items()})
 
     return do
+
+
+async def ends_own_session(db: AsyncSession, by: Principal, _c: Cast) -> None:
+    await sessions.end_session(db, by, (await sessions.my_sessions(db))[0].id)
+
+
+async def limits_bolt(db: AsyncSession, by: Principal, c: Cast) -> None:
+    await limits.limit_company(db, by, c.bolt.id, '30', '')
+    await limits.unlimit_company(db, by, c.bolt.id)
 
 
 async def uploaded(db: AsyncSession, by: Principal, place: str) -> UUID:
@@ -355,6 +366,15 @@ CASES = (
          only(Line('role.added', detail={'name': 'Lead', 'user_type': 'client'}),
               Line('role.edited', detail={'before': 'Lead', 'after': 'Boss', 'given': ['money.see'], 'taken': []}),
               Line('role.removed', detail={'name': 'Boss', 'instead': ''}))),
+    Case('sessions.end_session', 'mona', ends_own_session, only(Line('session.ended', None, 'mona', {'by': 'list'}))),
+    Case('sessions.disown_sessions', 'mona', lambda db, by, _c: sessions.disown_sessions(db, by),
+         only(Line('session.disowned', None, 'mona', {'number': 1}))),
+    Case('sessions.sign_out_person', 'mona', lambda db, by, c: sessions.sign_out_person(db, by, c.ugo.user_id),
+         only(Line('session.all_ended', None, 'ugo'))),
+    Case('limits.change_limits', 'mona', lambda db, by, _c: limits.change_limits(db, by, idle_minutes='60'),
+         only(Line('limits.changed', detail={'idle_minutes': 60}))),
+    Case('limits.limit_company limits.unlimit_company', 'mona', limits_bolt,
+         only(Line('limits.company', 'bolt', 'bolt', {'idle_minutes': 30}), Line('limits.company', 'bolt', 'bolt'))),
     Case('tenants.change_tenant', 'mona', lambda db, by, _c: tenants.change_tenant(db, by, phone='0511 2'),
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
     # how people come in
@@ -393,11 +413,14 @@ QUIET = {
 
 # of reviews.confirm_review: tests/jobs/test_invitations.py
 def test_every_verb_is_looked_at() -> None:
-    """Whoever adds one says what the log holds of it. (`run_again` needs a failed job: below.)"""
+    """Whoever adds one says what the log holds of it. (`run_again` needs a failed job: below; `end_other_sessions` a second
+    session: test_sessions.)"""
     for module in pkgutil.walk_packages(portal.domain.__path__, 'portal.domain.'):
         importlib.import_module(module.name)
     covered = {verb for case in CASES for verb in case.verbs.split()}
-    assert covered | QUIET | {'operations.run_again', 'reviews.confirm_review'} == set(access.VERBS)
+    assert covered | QUIET | {'operations.run_again', 'reviews.confirm_review', 'sessions.end_other_sessions'} == set(
+        access.VERBS
+    )
     assert not covered & QUIET
 
 

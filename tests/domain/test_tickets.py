@@ -431,6 +431,8 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'reviews',
             'trail',
             'viewing',
+            'sessions',
+            'limits',
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'

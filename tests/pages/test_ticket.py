@@ -102,7 +102,9 @@ async def test_writing_is_told_with_the_first_words(visitor: type[Visitor], cast
 async def test_whoever_was_taken_out_is_led_away(visitor: type[Visitor], cast: Cast) -> None:
     bill, ugo = await client_page(visitor, cast.bill, cast.salary), await client_page(visitor, cast.ugo, cast.salary)
     await ugo.act('take-out', key=str(cast.bill.user_id))
-    assert 'Bill Novak' not in ugo.shown.partition('Who can see this')[2]
+    seeing = ugo.shown.partition('Who can see this')[2].partition('Share with a person')[0]
+    assert 'Ugo Marchetti' in seeing
+    assert 'Bill Novak' not in seeing
     led: list[str] = []
     assert bill.client
     stage = next(e for e in bill.client.elements.values() if type(e).__name__ == 'Stage')

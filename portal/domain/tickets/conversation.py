@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Uuid, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from portal.domain.access import Permission, Role, UserType, permissions_of
+from portal.domain.access import Permission, Role, permissions_of, role_label
 from portal.domain.base import NotFound
 from portal.domain.categories import Category, categories
 from portal.domain.people import Company, Membership, User
@@ -119,19 +119,45 @@ def _reaches(member: Membership, permissions: list[str] | None) -> bool:
     return Permission.TICKETS_SEE_COMPANY in permissions_of(member.role or '', permissions)
 
 
-async def sight(db: AsyncSession, ticket: Ticket) -> dict[Visibility, list[User]]:
-    """The clients who would see a ticket with either visibility, by name: requester and people in copy, and for a company's
-    ticket those whose role reaches all of them. Staff of the MSP can see every ticket."""
-    members = list(
-        await db.exec(select(Membership).where(Membership.company_id == ticket.company_id, col(Membership.ended_at).is_(None)))
-    )
-    own = {role.id: role.permissions for role in await db.exec(select(Role).where(Role.user_type == UserType.CLIENT.value))}
-    named = {ticket.requester_id, *await db.exec(select(Participant.user_id).where(Participant.ticket_id == ticket.id))}
-    private = {m.user_id for m in members if m.user_id in named}
-    company = private | {m.user_id for m in members if _reaches(m, own.get(m.role_id) if m.role_id else None)}
-    found = select(User).where(col(User.id).in_(company), col(User.disabled_at).is_(None)).order_by(User.name)
-    people = list(await db.exec(found))
-    return {Visibility.COMPANY: people, Visibility.PRIVATE: [user for user in people if user.id in private]}
+@dataclass(frozen=True, slots=True)
+class Seer:
+    """A client who sees a ticket, and why: `requester`, `copy` or `reach` (their role shows them all of the company's).
+
+    `only_open`: they do as long as it is not private.
+    """
+
+    id: UUID
+    name: str
+    why: str
+    added_by: str
+    role: str
+    only_open: bool
+
+
+async def sight(db: AsyncSession, ticket: Ticket) -> dict[Visibility, list[Seer]]:
+    """The clients who would see a ticket with either visibility, by name, as the database says it. Staff of the MSP can see every
+    ticket."""
+    connection = await db.connection()
+    question = 'select user_id, name, why, added_by, role, own_role, only_open from app.who_sees(%s)'
+    people = [
+        Seer(
+            row.user_id,
+            row.name,
+            row.why,
+            row.added_by or '',
+            role_label(row.role) if row.role else row.own_role or '',
+            row.only_open,
+        )
+        for row in await connection.exec_driver_sql(question, (ticket.id,))
+    ]
+    return {Visibility.COMPANY: people, Visibility.PRIVATE: [person for person in people if not person.only_open]}
+
+
+async def reaching(db: AsyncSession, company_id: UUID) -> list[tuple[UUID, str]]:
+    """Who of a company sees all of its tickets that are not private: id and name."""
+    connection = await db.connection()
+    rows = await connection.exec_driver_sql('select user_id, name from app.who_reaches(%s)', (company_id,))
+    return [(row.user_id, row.name) for row in rows]
 
 
 async def lookers(db: AsyncSession, ticket_id: UUID, tokens: Collection[bytes]) -> set[bytes]:

@@ -33,9 +33,9 @@ async def begin(request: Request, response: Response, tenant: UUID, user: UUID, 
     device = device_of(request)
     token = secrets.token_urlsafe(32)
     row = await visit.database.ask(
-        'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key)',
+        'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key, :known)',
         token=token_of(token), tenant=tenant, user=user, device=device_words(request.headers.get('user-agent', '')),
-        proofs=list(proofs), device_key=device.key,
+        proofs=list(proofs), device_key=device.key, known=device.knows(user),
     )  # fmt: skip
     if not row[0]:
         return False

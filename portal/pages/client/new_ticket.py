@@ -11,6 +11,7 @@ from portal.domain.base import Wrong
 from portal.domain.categories import categories
 from portal.domain.people import members
 from portal.domain.tickets import open_ticket
+from portal.domain.tickets.conversation import reaching
 from portal.i18n import _
 from portal.markdown import prepared, to_html
 from portal.pages.screens import Here, Screen
@@ -41,12 +42,13 @@ class NewTicket:
         async with self.here.visit.work() as db:
             self.people = [p for p in await members(db, self.company.id) if p.id != self.by.user_id]
             self.categories = await categories(db)
+            self.reaching = [name for person, name in await reaching(db, self.company.id) if person != self.by.user_id]
         self.island = self.here.island(self._html(), self._act)
 
     def _html(self) -> Any:
         return render(
             'client/new_ticket.html', here=self.here, tenant=self.by.tenant, values=self.values, errors=self.errors, preview=self.preview,
-            priorities=priority_options(), visibilities=visibility_options(self.company.name),
+            priorities=priority_options(), visibilities=visibility_options(self.company.name, self.by.tenant.short_name, self.reaching),
             categories=[Option(str(c.id), c.name) for c in self.categories], people=[Option(str(p.id), p.name) for p in self.people], draft=f'new-ticket:{self.company.id}:{self.by.user_id}',
         )  # fmt: skip
 

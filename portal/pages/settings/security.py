@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from portal.domain.access import Permission
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
-from portal.pages.settings.sections import accounts, factors, passkeys, password
+from portal.pages.settings.sections import accounts, factors, passkeys, password, sessions
 from portal.pages.settings.tabs import head
 
 #: In the order of the screen. Each is the builder of a module in `sections`: it reads, and makes an island where it stands.
@@ -14,6 +14,7 @@ SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (
     passkeys.build,
     factors.build,
     accounts.build,
+    sessions.build,
 )
 
 

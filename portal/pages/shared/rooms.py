@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from portal.domain.people import User
 from portal.domain.tickets import Conversation, Visibility
+from portal.domain.tickets.conversation import Seer
 from portal.i18n import Voice
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class Spoken:
 class Around:
     """What else stands around it, the same for everyone on that side."""
 
-    sight: dict[Visibility, list[User]]
+    sight: dict[Visibility, list[Seer]]
     colleagues: list[User]
     staff: list[User] = field(default_factory=list[User])  # for staff
     due: date | None = None  # for staff
 
     @cached_property
     def about(self) -> str:
-        people = (*self.sight.values(), self.colleagues, self.staff)
-        return repr((self.due, [[(user.id, user.name) for user in some] for some in people]))
+        people = (self.colleagues, self.staff)
+        return repr((self.due, self.sight, [[(user.id, user.name) for user in some] for some in people]))

@@ -14,9 +14,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.island import Act
 from portal.components.render import macro, render
-from portal.components.values import Option, Tab, Text
+from portal.components.values import MenuItem, Option, Tab, Text
 from portal.db.engine import SignedOut
 from portal.domain import notifications
+from portal.domain.access import Permission
 from portal.domain.base import NotFound, Wrong, uuid7
 from portal.domain.people import User, members
 from portal.domain.tickets import (
@@ -37,7 +38,7 @@ from portal.domain.tickets import (
     tell_writing,
     ticket_by_number,
 )
-from portal.domain.tickets.conversation import MOST, lookers, sight
+from portal.domain.tickets.conversation import MOST, Seer, lookers, sight
 from portal.i18n import _, _m, when
 from portal.live import together, turn
 from portal.markdown import prepared
@@ -51,6 +52,7 @@ from portal.pages.shared.tickets import (
     people_of,
     timeline,
     visibility_words,
+    why_words,
 )
 from portal.writing import AGAIN
 
@@ -134,7 +136,7 @@ class TicketPage:
         return self.spoken.talk
 
     @property
-    def sight(self) -> dict[Visibility, list[User]]:
+    def sight(self) -> dict[Visibility, list[Seer]]:
         return self.around.sight
 
     @property
@@ -188,7 +190,7 @@ class TicketPage:
             return await self._around(db, ticket), await lookers(db, ticket.id, sessions(self._room))
 
     @property
-    def seeing(self) -> list[User]:
+    def seeing(self) -> list[Seer]:
         return self.sight[self.talk.ticket.visibility]
 
     async def _again(self) -> None:
@@ -270,8 +272,24 @@ class TicketPage:
             'losing': [u.name for u in self.seeing if u.id not in then],
             'company': self.talk.company, 'msp': self.by.tenant.short_name, 'errors': self.errors, 'ticket': ticket,
             'files': [shown(file, self.here.root) for file in self.talk.files], 'zip_href': self.here.url(f'/tickets/{ticket.label}/files.zip'),
-            'done': self.done, 'subject': self.subject_base or ticket.subject,
+            'whys': self._whys(), 'shareable': self._shareable(), 'by_staff': self.by.is_staff, 'done': self.done, 'subject': self.subject_base or ticket.subject,
         }  # fmt: skip
+
+    def _whys(self) -> list[tuple[Seer, str, bool]]:
+        removable = self._removable()
+        return [
+            (seer, why_words(seer, self.talk.company.name), seer.why == 'copy' and seer.id in removable) for seer in self.seeing
+        ]
+
+    def _shareable(self) -> list[MenuItem]:
+        """Colleagues who do not see it yet."""
+        if not self.here.visit.may(Permission.TICKETS_REPLY):
+            return []
+        seeing = {seer.id for seer in self.seeing}
+        return [
+            MenuItem(person.name, act='share', icon='user-round', attrs={'data-key': str(person.id), 'data-words': person.name})
+            for person in self.colleagues if person.id not in seeing
+        ]  # fmt: skip
 
     def _removable(self) -> set[UUID]:
         if not may_take_out(self.by, self.talk.ticket):
@@ -304,6 +322,8 @@ class TicketPage:
                 case 'add-people':
                     people = _ids(act.all('copy'))
                     await self._change(lambda db, t: add_participants(db, self.by, t, people), done='copy')
+                case 'share':
+                    await self._share(act)
                 case 'take-out':
                     await self._take_out(act)
                 case 'leave':
@@ -324,6 +344,13 @@ class TicketPage:
         except NotFound:
             await self._again()
         return None
+
+    async def _share(self, act: Act) -> None:
+        people = _ids([act.key or ''])
+        name = next((person.name for person in self.colleagues if person.id in people), '')
+        await self._change(
+            lambda db, t: add_participants(db, self.by, t, people), _('{name} can read it now, and gets a letter.', name=name)
+        )
 
     async def _change(self, verb: Verb, words: str = '', *, done: str = '') -> None:
         async with self.here.visit.work() as db:

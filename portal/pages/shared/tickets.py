@@ -15,6 +15,7 @@ from portal.components.values import Fact, File, Option, Someone, Text
 from portal.domain.access import Side
 from portal.domain.base import NotFound
 from portal.domain.tickets import Comment, Conversation, EventKind, Priority, Row, Status, Turn, Visibility, turn_of
+from portal.domain.tickets.conversation import Seer
 from portal.domain.tickets.model import OPEN_RANKS, Event
 from portal.domain.tickets.waiting import today
 from portal.domain.tickets.words import priority_words, status_words
@@ -24,6 +25,7 @@ from portal.pages.shared.files import shown
 from portal.snippets import AROUND, around, marked, snippet
 from portal.visit import Visit
 
+NAMED = 4  # so many people are named, of more only how many
 #: The turn mark of the design: left cell client, right cell MSP.
 _MARKS = {
     Turn.NEW: 'msp', Turn.MSP: 'msp', Turn.CLIENT: 'client', Turn.AWAY: 'away', Turn.DONE: 'done', Turn.CLOSED: 'closed',
@@ -299,8 +301,35 @@ def priority_options() -> list[Option]:
     return [Option(p.value, priority_words(p)) for p in (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.URGENT)]
 
 
-def visibility_options(company: str) -> list[Option]:
+def visibility_options(company: str, msp: str, reaching: Sequence[str], *, mine: bool = True) -> list[Option]:
+    """What may be chosen when a ticket is written, and whom it lets read: `reaching` are those whose role shows them all of the
+    company's. `mine`: it is the ticket of whoever writes."""
+    names, more = ', '.join(reaching[:NAMED]), len(reaching) - NAMED
+    if more > 0:
+        all_of_them = _n('Now that is {names} and {n} more, and who is in copy',
+                         'Now that is {names} and {n} more, and who is in copy', more, names=names)  # fmt: skip
+    elif reaching:
+        all_of_them = _('Now that is {names}, and who is in copy', names=names)
+    else:
+        all_of_them = _('Nobody sees all tickets at present; who is in copy does')
+    private = (
+        _('You, who is in copy, and {msp}. For personal matters', msp=msp)
+        if mine
+        else _('Who asked, who is in copy, and {msp}. For personal matters', msp=msp)
+    )
     return [
-        Option('company', visibility_words('company', company), _('Colleagues can follow and help')),
-        Option('private', visibility_words('private', company), _('For personal or sensitive matters')),
+        Option('company', visibility_words('company', company), all_of_them),
+        Option('private', visibility_words('private', company), private),
     ]
+
+
+def why_words(seer: Seer, company: str) -> str:
+    match seer.why:
+        case 'requester':
+            return _('whose ticket it is')
+        case 'copy' if seer.added_by and seer.added_by != seer.name:
+            return _('in copy, added by {name}', name=seer.added_by)
+        case 'copy':
+            return _('in copy')
+        case _:
+            return _('{role}: sees all tickets of {company}', role=seer.role, company=company)

@@ -27,6 +27,7 @@ PAGE = 25
 #: Kinds whose text carries a link that opens an account (portal/jobs/letters.py makes it).
 WITH_KEY = (
     'welcome', 'password_reset', 'many_failures', 'recovery_started', 'recovery_ready', 'invitation', 'address_old', 'address_new',
+    'disowned',
 )  # fmt: skip
 
 
@@ -62,6 +63,9 @@ def kind_words(kind: str) -> str:
         'review_again': _('Who still works at the company? A reminder'),
         'address_old': _('To confirm another address, at the present one'),
         'address_new': _('To confirm another address, at the new one'),
+        'new_device': _('A sign-in by a new device'),
+        'disowned': _('A link to set a new password, after somebody else was signed in'),
+        'disowned_by': _('Somebody else was signed in as one of our people'),
         'email_changed': _('Their address has changed'),
         'email_was': _('Their address has changed, to the old one'),
     }.get(kind, kind)

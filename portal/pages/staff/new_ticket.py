@@ -11,6 +11,7 @@ from portal.domain.base import Wrong
 from portal.domain.categories import categories
 from portal.domain.people import Company, User, companies, members
 from portal.domain.tickets import open_ticket, take
+from portal.domain.tickets.conversation import reaching
 from portal.i18n import _
 from portal.markdown import prepared, to_html
 from portal.pages.screens import Here, Screen
@@ -45,6 +46,7 @@ class NewTicket:
             self.companies = await companies(db)
             self.categories = await categories(db)
             self.people = await members(db, self.company.id) if self.company else []
+            self.reaching = [name for _id, name in await reaching(db, self.company.id)] if self.company else []
 
     def _html(self) -> Any:
         company = self.company
@@ -53,7 +55,9 @@ class NewTicket:
             companies=[Option(c.slug, c.name) for c in self.companies], company=company,
             categories=[Option(str(c.id), c.name) for c in self.categories],
             people=[Option(str(p.id), p.name, p.email) for p in self.people], priorities=priority_options(),
-            visibilities=visibility_options(company.name if company else ''), may_take=self.here.visit.may(Permission.TICKETS_WORK),
+            visibilities=visibility_options(
+                company.name if company else '', self.by.tenant.short_name, self.reaching, mine=False
+            ), may_take=self.here.visit.may(Permission.TICKETS_WORK),
             draft=f'new-ticket:{self.by.user_id}',
         )  # fmt: skip
 

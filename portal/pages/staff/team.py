@@ -11,6 +11,7 @@ from portal.components.values import Action, Column, MenuItem, Row
 from portal.domain.access import Permission, Role, UserType, role_label
 from portal.domain.granting import roles
 from portal.domain.people import User
+from portal.domain.sessions import sign_out_person
 from portal.domain.team import add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
@@ -111,8 +112,14 @@ class Team(PeopleList):
             role,
             MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail'),
             *self.recovering.actions(person.id),
+            *self._signs_out(),
             MenuItem(_('Disable'), act='ask-disable', icon='circle-slash', danger=True, divided=True),
         )
+
+    def _signs_out(self) -> list[MenuItem]:
+        if not self.here.visit.may(Permission.ACCESS_MANAGE):
+            return []
+        return [MenuItem(_('Sign out everywhere'), act='sign-out', icon='log-out')]
 
     # ---------- what is done ----------
 
@@ -139,6 +146,10 @@ class Team(PeopleList):
             case 'enable':
                 person = self._person(act)
                 await self._change(lambda db: enable(db, self.by, person.id), _('{name} can sign in again.', name=person.name))
+            case 'sign-out':
+                person = self._person(act)
+                await self._change(lambda db: sign_out_person(db, self.by, person.id),
+                                   _('{name} is signed out everywhere.', name=person.name))  # fmt: skip
             case 'close':
                 self._close()
             case _:

@@ -13,13 +13,14 @@ from portal.components.values import Action, Option
 from portal.domain.access import Permission
 from portal.domain.base import Wrong
 from portal.domain.people import Tenant
-from portal.domain.tenants import IDLE_MINUTES, REOPEN_DAYS, SESSION_HOURS, change_tenant
+from portal.domain.tenants import REOPEN_DAYS, change_tenant
 from portal.i18n import LANGUAGES, _
 from portal.pages.screens import Here, Screen
 from portal.pages.settings.zones import zone_options
 
-FIELDS = ('name', 'short_name', 'host', 'phone', 'phone_hours', 'accent', 'language', 'timezone', 'idle_minutes', 'session_hours',
-          'reopen_days', 'review_days')  # fmt: skip
+FIELDS = (
+    'name', 'short_name', 'host', 'phone', 'phone_hours', 'accent', 'language', 'timezone', 'reopen_days', 'review_days',
+)  # fmt: skip
 
 
 class TenantSettings:
@@ -46,7 +47,7 @@ class TenantSettings:
             'staff/tenant.html', values=self.values, errors=self.errors, shades=self._shades(),
             languages=[Option(key, words) for key, words in LANGUAGES.items()], zones=zone_options(self.saved['timezone']),
             address=links.origin_of(self.saved['host'] or None, ui.context.client.request.state.settings),
-            idle=IDLE_MINUTES, hours=SESSION_HOURS, days=REOPEN_DAYS,
+            days=REOPEN_DAYS,
             actions=[Action(_('Save changes'), type='submit', kind='primary')],
         )  # fmt: skip
 

@@ -58,7 +58,6 @@ def _policies() -> None:
             and actor_id = (select app.person()) and to_user_id is null and to_address is null and ticket_id is null
             and comment_id is null and (select app.may('people.manage'))
             and exists (select from invitation i where i.id = invitation_id and i.company_id = (select app.company())));
-        create policy definer_writes on mail_outbox for insert to portal_definer with check (true);
         grant insert on mail_outbox to portal_definer;
         grant update (review_days) on tenant to portal_staff;
         grant insert, update on membership to portal_definer;

@@ -6,10 +6,10 @@ from portal.components.render import macro
 from portal.domain.access import Permission
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
-from portal.pages.staff.access import factors, provider, sso
+from portal.pages.staff.access import factors, limits, provider, sso
 
 #: In the order of the screen. Each is the builder of a module beside this one: it reads, and makes an island where it stands.
-SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (factors.build, sso.build)
+SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (factors.build, sso.build, limits.build)
 
 
 async def access(here: Here) -> None:

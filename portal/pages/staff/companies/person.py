@@ -18,6 +18,7 @@ from portal.domain.audit import Audit
 from portal.domain.base import NotFound, Wrong
 from portal.domain.clients import change_client, change_email, client, disable_client, enable_client, is_only_admin, memberships
 from portal.domain.people import Company, Membership, User, add_person, change_role, companies, end_membership, send_welcome
+from portal.domain.sessions import sign_out_person
 from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.domain.tickets.private import saw_private
 from portal.i18n import _, day, when
@@ -38,6 +39,7 @@ class PersonPage:
             raise NotFound from None
         self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
         self.recovering = Recovering(here, self._again)
+        self.signs_out = here.visit.may(Permission.PEOPLE_MANAGE) or here.visit.may(Permission.ACCESS_MANAGE)
         self.errors: dict[str, Text] = {}
         self.values = {'company': '', 'role': CLIENT_ROLES[0]}
 
@@ -102,8 +104,9 @@ class PersonPage:
     def _actions(self) -> list[Action]:
         look = [Action(_('View as {name}', name=first_name(self.person.name)), href=self.here.url(f'/view-as/{self.id}'), icon='eye')] if (
             self.by.may(Permission.VIEW_AS) and not self.person.disabled_at and any(not c.archived_at for _m, c in self.places)) else []  # fmt: skip
+        signs_out = [Action(_('Sign out everywhere'), act='sign-out', kind='quiet', icon='log-out')] if self.signs_out else []
         if not self.manages:
-            return look
+            return [*look, *signs_out]
         if self.person.disabled_at:
             return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
         return [
@@ -111,6 +114,7 @@ class PersonPage:
             Action(_('Edit'), act='ask-edit', icon='pencil'),
             Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
             *self.recovering.buttons(self.id),
+            *signs_out,
             Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
         ]
 
@@ -185,6 +189,10 @@ class PersonPage:
                 company = self._company(act)
                 await self._change(lambda db: end_membership(db, self.by, company, self.id),
                                    _('{name} no longer belongs to {company}.', name=self.person.name, company=company.name))  # fmt: skip
+            case 'sign-out':
+                async with self.here.visit.work() as db:
+                    await sign_out_person(db, self.by, self.id)
+                self.here.say(_('{name} is signed out everywhere.', name=self.person.name))
             case 'close':
                 self.dialog.close()
             case _:
