@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union_all
+from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union, union_all
 from sqlalchemy import func as sql
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
@@ -20,27 +20,12 @@ from portal.domain.categories import Category
 from portal.domain.people import Company, Membership, Tenant, User
 from portal.domain.tickets import Ticket
 from portal.domain.tickets.model import File
-from portal.i18n import L_, _, local
+from portal.domain.trail_kinds import KINDS
+from portal.i18n import _, local
 
 PAGE = 50
 MOST_NAMED = 20  # people or companies that words may mean
 Cursor = tuple[datetime, UUID]
-
-#: What the filter "What" tells apart: the beginnings of the actions.
-KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    'signin': (L_('Signing in'), ('session.', 'password.', 'factor.', 'passkey.', 'totp.', 'recovery.', 'sso.', 'device.')),
-    'people': (L_('People and roles'), ('person.', 'role.', 'staff.', 'invitation.', 'review.', 'membership.')),
-    'companies': (L_('Companies'), ('company.', 'contact.', 'address.', 'import.')),
-    'tickets': (L_('Tickets and files'), ('ticket.', 'tickets.', 'file.', 'files.', 'category.')),
-    'reading': (
-        L_('Who looked'),
-        ('viewing.', 'ticket.private_read', 'tickets.private_listed', 'letter.', 'file.downloaded', 'files.downloaded'),
-    ),
-    'exports': (L_('Exports'), ('tickets.exported', 'audit.exported')),
-    'denied': (L_('Refused'), ('access.denied', 'session.refused')),
-    'settings': (L_('The portal itself'), ('tenant.', 'audit.', 'job.', 'policy.')),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -126,7 +111,8 @@ def _midnight(day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """A condition that an index leads to. `of_members`: asked for each person of a client's company, without a company."""
+    """A condition that an index leads to. `of_members`: asked for each person of a client's company, and each role that they have,
+    without a company."""
 
     holds: Any
     of_members: bool = False
@@ -136,22 +122,24 @@ def _ids(branch: _Branch, where: list[Any], order: list[Any], most: int) -> Any:
     if not branch.of_members:
         part = select(Audit.id).where(*where).order_by(*order).limit(most).subquery()
         return select(part.c.id)
-    members = select(Membership.user_id).subquery()
-    mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.user_id).order_by(*order).limit(most).lateral()
+    people, roles = select(Membership.user_id.label('id')), select(Membership.role_id.label('id'))  # type: ignore[attr-defined,union-attr]
+    members = union(people, roles.where(col(Membership.role_id).is_not(None))).subquery()
+    mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.id).order_by(*order).limit(most).lateral()
     return select(mine.c.id).select_from(members.join(mine, literal(True)))
 
 
 async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Branch]:
     """Conditions of which one must hold. None: nothing can be found."""
     filters: list[Any] = []
-    if asked.kind in KINDS:
-        starts = KINDS[asked.kind][1]
-        filters.append(
-            or_(*(col(Audit.action).like(start + '%') if start.endswith('.') else col(Audit.action) == start for start in starts))
-        )
+    actions = KINDS[asked.kind][1] if asked.kind in KINDS else ()
     if asked.company:
         filters.append(col(Audit.company_id) == asked.company)
     leading: list[Any] = [True]
+    of_kind = [col(Audit.action).in_(actions)] if actions else []
+    if asked.person or asked.words.strip():
+        filters += of_kind
+    elif actions:
+        leading = [col(Audit.action) == action for action in actions]
     if asked.person:
         leading = [
             col(Audit.actor_id) == asked.person,
@@ -165,6 +153,8 @@ async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Bran
     if by.company is None:
         return [_Branch(holds) for holds in found]
     ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id)) for holds in found]
+    if actions and not (asked.person or asked.words.strip()):  # of one person there are not so many lines
+        found = [and_(*filters, *of_kind)]
     return [*ours, *(_Branch(and_(holds, col(Audit.company_id).is_(None)), of_members=True) for holds in found)]
 
 

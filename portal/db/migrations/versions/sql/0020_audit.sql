@@ -1,23 +1,31 @@
--- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. Lines of a `person` stand
--- without a company and are told alike to every company the person belongs to, so that none tells of another.
-create function app.told(p_action text) returns text language sql immutable as $$
+-- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. What concerns a `person` or a
+-- `role` stands without a company and is told alike to every company of the person, or with people of that role, so that none tells of
+-- another; where a company stands at it (who signed somebody out, who began a recovery), it is told there alone. What is of an `identity`
+-- stands at the company whose provider it is, wherever its person was. Indexes of `audit` depend on it: whoever changes it makes them anew.
+create function app.told(p_action text) returns text language sql immutable parallel safe as $$
   select case
-    when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.removed',
-      'person.welcomed', 'role.changed', 'tickets.exported', 'audit.exported')
-      or p_action like 'invitation.%' or p_action like 'review.%' then 'company'
+    when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.created',
+      'person.removed', 'person.welcomed', 'role.changed', 'tickets.exported', 'audit.exported', 'invitation.sent', 'invitation.sent_again',
+      'invitation.withdrawn', 'invitation.accepted', 'invitation.declined', 'review.confirmed', 'limits.company', 'sso.added', 'sso.changed',
+      'sso.secret', 'sso.on', 'sso.off', 'sso.removed', 'sso.only', 'sso.no_longer_only', 'sso.refused', 'factor_rule.added',
+      'factor_rule.removed') then 'company'
     when p_action in ('ticket.opened', 'ticket.shared', 'ticket.unshared', 'ticket.requester', 'ticket.visibility', 'ticket.status',
       'ticket.private_read', 'files.downloaded') then 'ticket'
     when p_action = 'file.downloaded' then 'file'
-    when p_action like 'viewing.%' then 'viewing'
-    when p_action in ('session.opened', 'session.refused', 'session.ended', 'password.set', 'person.changed', 'person.email',
-      'person.disabled', 'person.enabled') then 'person'
+    when p_action in ('viewing.begun', 'viewing.screen', 'viewing.downloaded', 'viewing.ended') then 'viewing'
+    when p_action in ('session.opened', 'session.refused', 'session.ended', 'session.all_ended', 'session.others_ended', 'session.disowned',
+      'proof.refused', 'password.set', 'password.changed', 'person.changed', 'person.email', 'person.disabled', 'person.enabled',
+      'factor.added', 'factor.removed', 'passkey.added', 'passkey.removed', 'passkey.cloned', 'recovery_code.used', 'recovery_codes.made',
+      'recovery.started', 'recovery.hurried', 'recovery.stopped', 'recovery.refused', 'recovery.finished') then 'person'
+    when p_action = 'role.edited' then 'role'
+    when p_action in ('identity.linked', 'identity.unlinked') then 'identity'
   end $$;
 
 -- By which of the tenant's settings a line is kept; null: for ever, since the chain needs it.
 create function app.kept_as(p_action text) returns text language sql immutable as $$
   select case
     when p_action = 'audit.removed' then null
-    when p_action like 'session.%' then 'signins'
+    when p_action like 'session.%' or p_action in ('proof.refused', 'sso.refused') then 'signins'
     when p_action in ('ticket.private_read', 'tickets.private_listed', 'file.downloaded', 'files.downloaded', 'viewing.screen',
       'viewing.downloaded', 'letter.read', 'access.denied') then 'reading'
     else 'changes' end $$;
