@@ -300,13 +300,13 @@ def changes(line: Audit, trail: Trail) -> list[tuple[str, str, str]]:
 
 def facts(line: Audit, *, staff: bool) -> list[tuple[str, str]]:
     """The rest of `detail`: all of it for staff, for clients what has a name here. What the sentence says is not told again."""
-    if not staff and line.action.startswith(_THEIR_OWN):  # what somebody calls a device is theirs
+    if not staff and line.action.startswith(_THEIR_OWN):  # what somebody calls a device, and how they come in, is theirs
         return []
     left = {key: value for key, value in line.detail.items() if key not in _IN_WORDS and (staff or key in _NAMES)}
     return [(_name(key), _plain(value)) for key, value in left.items() if value not in (None, '', [], {})]
 
 
-_THEIR_OWN = ('factor.', 'passkey.')
+_THEIR_OWN = ('factor.', 'passkey.', 'session.', 'proof.', 'recovery_')
 _IN_WORDS = ('before', 'after', 'reason', 'what', 'more', 'why', 'proofs', 'ticket', 'screen', 'lines')
 
 

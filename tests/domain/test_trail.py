@@ -221,7 +221,9 @@ async def test_of_somebody_in_two_companies_each_hears_its_own(visit_as: VisitAs
     to_none = {write(maintenance, cast, action, company=company, actor=mel, subject=mel)
                for action in OF_NO_CLIENT for company in (None, cast.acme.id, cast.bolt.id)}  # fmt: skip
     # what names a company, and stands at none, is told to none
-    to_none |= {write(maintenance, cast, action, actor=mel, subject=mel) for action in ('identity.linked', 'sso.added', 'person.added')}
+    to_none |= {write(maintenance, cast, action, actor=mel, subject=mel)
+                for action in ('identity.linked', 'sso.added', 'person.added', 'recovery.stopped', 'recovery.hurried')}  # fmt: skip
+    to_none |= {write(maintenance, cast, 'session.disowned', actor=mel, subject=mel, detail='{"removed": [{"name": "Acme Entra"}]}')}
     everything = alike | at_acme | at_bolt | to_none
     for admin, ours in ((cast.ada, at_acme), (cast.bea, at_bolt)):
         visit = await visit_as(admin)

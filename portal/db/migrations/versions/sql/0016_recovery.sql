@@ -72,15 +72,15 @@ language sql security definer set search_path = pg_catalog, public, pg_temp as $
 -- The staff have spoken to the person: the link goes out now.
 create function app.hurry_recovery(p_user uuid) returns text
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-declare why text := app.may_recover(p_user); made uuid; at_company uuid;
+declare why text := app.may_recover(p_user); made uuid;
 begin
   if why <> '' then return why; end if;
   if session_user <> 'portal_staff' or not app.fresh() then raise exception 'not allowed' using errcode = '42501'; end if;
   update recovery set ready_at = now(), needs_staff = false, spoken_by_id = app.person()
   where tenant_id = app.tenant() and user_id = p_user and stopped_at is null and used_at is null and expires_at > now() and told_at is null
-  returning id, company_id into made, at_company;
+  returning id into made;
   if made is null then return 'gone'; end if;
-  perform app.record('recovery.hurried', at_company, p_user, '{}');  -- told where it was begun
+  perform app.record('recovery.hurried', null, p_user, '{}');
   perform app.send_recovery(made);
   return '';
 end $$;

@@ -1,7 +1,8 @@
 -- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. What concerns a `person` or a
 -- `role` stands without a company and is told alike to every company of the person, or with people of that role, so that none tells of
--- another; where a company stands at it (who signed somebody out, who began a recovery), it is told there alone. What is of an `identity`
--- stands at the company whose provider it is, wherever its person was. Indexes of `audit` depend on it: whoever changes it makes them anew.
+-- another; where a company stands at it (who signed somebody out, who began a recovery), it is told there alone. What is `there`
+-- is told where a company stands at it and nowhere else: of an account at a provider the company whose provider it is, wherever its
+-- person was; of a recovery that was stopped or hurried the company that began it. Indexes of `audit` depend on it: whoever changes it makes them anew.
 create function app.told(p_action text) returns text language sql immutable parallel safe as $$
   select case
     when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.created',
@@ -16,9 +17,9 @@ create function app.told(p_action text) returns text language sql immutable para
     when p_action in ('session.opened', 'session.refused', 'session.ended', 'session.all_ended', 'session.others_ended', 'session.disowned',
       'proof.refused', 'password.set', 'password.changed', 'person.changed', 'person.email', 'person.disabled', 'person.enabled',
       'factor.added', 'factor.removed', 'passkey.added', 'passkey.removed', 'passkey.cloned', 'recovery_code.used', 'recovery_codes.made',
-      'recovery.started', 'recovery.hurried', 'recovery.stopped', 'recovery.refused', 'recovery.finished') then 'person'
+      'recovery.started', 'recovery.refused', 'recovery.finished') then 'person'
     when p_action = 'role.edited' then 'role'
-    when p_action in ('identity.linked', 'identity.unlinked') then 'identity'
+    when p_action in ('identity.linked', 'identity.unlinked', 'recovery.hurried', 'recovery.stopped') then 'there'
   end $$;
 
 -- By which of the tenant's settings a line is kept; null: for ever, since the chain needs it.

@@ -22,7 +22,7 @@ begin
   if app.tenant() is null then raise exception 'no context' using errcode = '42501'; end if;
   if here is null then
     here := p_company;
-  elsif app.told(p_action) in ('person', 'identity') and p_subject is not distinct from app.person() then
+  elsif app.told(p_action) in ('person', 'there') and p_subject is not distinct from app.person() then
     select m.company_id into here from membership m
       where m.tenant_id = app.tenant() and m.user_id = app.person() and m.company_id = p_company;
   end if;
