@@ -62,7 +62,7 @@ class InvitedList:
 
     def _html(self) -> Markup:
         return render(
-            'shared/invited.html', staff=self.company_id is None, columns=[Column(_('Person')), Column(_('Role')), Column(_('State')), Column(_('Actions'), unseen=True)],
+            'shared/invited.html', looks=bool(self.by.viewer), staff=self.company_id is None, columns=[Column(_('Person')), Column(_('Role')), Column(_('State')), Column(_('Actions'), unseen=True)],
             rows=[(i, self._role(i), self._by(i, name), invitation_state(i)) for i, name in self.rows],
         )  # fmt: skip
 
