@@ -27,6 +27,7 @@ PAGE = 50
 MOST_NAMED = 20  # people or companies that words may mean
 Cursor = tuple[datetime, UUID]
 
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`person`: who did it, in whose place or with whom it was done. `older`: beyond this line; `newer`: before it."""

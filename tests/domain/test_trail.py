@@ -1,5 +1,6 @@
 """The audit log as people read it: in words, filtered, page by page; and what a client admin hears of it."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -216,14 +217,20 @@ OF_NO_CLIENT = (
 async def test_of_somebody_in_two_companies_each_hears_its_own(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
     mel = cast.mel_acme.user_id
     alike = {write(maintenance, cast, action, actor=mel, subject=mel) for action in OF_A_PERSON}
-    at_acme = {write(maintenance, cast, action, company=cast.acme.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY}
-    at_bolt = {write(maintenance, cast, action, company=cast.bolt.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY}
+    at_acme = {
+        write(maintenance, cast, action, company=cast.acme.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY
+    }
+    at_bolt = {
+        write(maintenance, cast, action, company=cast.bolt.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY
+    }
     to_none = {write(maintenance, cast, action, company=company, actor=mel, subject=mel)
                for action in OF_NO_CLIENT for company in (None, cast.acme.id, cast.bolt.id)}  # fmt: skip
     # what names a company, and stands at none, is told to none
     to_none |= {write(maintenance, cast, action, actor=mel, subject=mel)
                 for action in ('identity.linked', 'sso.added', 'person.added', 'recovery.stopped', 'recovery.hurried')}  # fmt: skip
-    to_none |= {write(maintenance, cast, 'session.disowned', actor=mel, subject=mel, detail='{"removed": [{"name": "Acme Entra"}]}')}
+    to_none |= {
+        write(maintenance, cast, 'session.disowned', actor=mel, subject=mel, detail='{"removed": [{"name": "Acme Entra"}]}')
+    }
     everything = alike | at_acme | at_bolt | to_none
     for admin, ours in ((cast.ada, at_acme), (cast.bea, at_bolt)):
         visit = await visit_as(admin)
@@ -261,7 +268,9 @@ async def test_what_one_does_about_oneself_stands_at_no_company(visit_as: VisitA
         await record(db, 'identity.unlinked', subject=mel, company_id=cast.bakery.id)
         await record(db, 'ticket.opened', company_id=cast.acme.id)
     with psycopg.connect(maintenance) as c:
-        lines = dict(c.execute("select action, company_id from audit where actor_id = %s and action !~ '^session'", (mel,)).fetchall())
+        lines = dict(
+            c.execute("select action, company_id from audit where actor_id = %s and action !~ '^session'", (mel,)).fetchall()
+        )
     assert lines['factor.added'] is None
     assert lines['identity.linked'] == cast.acme.id
     assert lines['identity.unlinked'] is None
@@ -291,6 +300,17 @@ async def test_nobody_sees_another_tenants_log(visit_as: VisitAs, cast: Cast, ma
     line = write(maintenance, cast, 'role.changed', company=cast.acme.id, actor=cast.mona.user_id, subject=cast.ugo.user_id)
     for who in (cast.stan, cast.cleo, cast.bea):
         assert line not in await seen(await visit_as(who))
+
+
+async def test_what_is_refused_cannot_be_hidden_among_many(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """From two sessions at once, too: there are twenty lines, and the last says that there was more."""
+    here, there = await visit_as(cast.mel_acme), await visit_as(cast.mel_bolt)
+    assert here.token != there.token
+    await asyncio.gather(*(visit.note_denied(f'/{n}') for n in range(16) for visit in (here, there)))
+    with psycopg.connect(maintenance) as c:
+        lines = c.execute("select detail ? 'more' from audit where action = 'access.denied' and actor_id = %s order by at, id",
+                          (cast.mel_acme.user_id,)).fetchall()  # fmt: skip
+    assert [more for (more,) in lines] == [False] * 19 + [True]
 
 
 # ---------- export and retention ----------

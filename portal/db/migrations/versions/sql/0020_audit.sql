@@ -52,7 +52,8 @@ declare me record; s record; n integer;
 begin
   select * into me from app.live_session(p_token);
   if not found then return; end if;
-  select x.id, x.network into s from session x where x.token_hash = p_token for update;  -- one at a time: the bound holds
+  perform pg_advisory_xact_lock(hashtextextended('denied:' || me.user_id, 0));  -- one at a time, in all their sessions: one line says "more"
+  select x.id, x.network into s from session x where x.token_hash = p_token;
   select count(*) into n from (select from audit a where a.tenant_id = me.tenant_id and a.actor_id = me.user_id
     and a.action = 'access.denied' and a.at > clock_timestamp() - interval '1 hour' limit 20) lately;
   if n < 20 then
