@@ -19,7 +19,7 @@ MOST = 50  # ms
 FILL = """
     insert into audit (tenant_id, company_id, actor_id, action, subject_id, detail, at)
     select %(tenant)s, %(company)s, %(me)s, case when n %% 100000 = 1 then 'tickets.exported' when n %% 1000 = 1 then 'role.changed'
-        else 'tickets.private_listed' end, %(me)s, '{}', now() - make_interval(secs => 20 * n)
+        else 'tickets.private_listed' end, case when n %% 1000 = 1 then %(me)s end, '{}', now() - make_interval(secs => 20 * n)
     from generate_series(1, %(lines)s - (select count(*) from audit where tenant_id = %(tenant)s)) n"""
 
 

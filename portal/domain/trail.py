@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union, union_all
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, literal, or_, tuple_, union, union_all
 from sqlalchemy import func as sql
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
@@ -67,7 +67,7 @@ async def trail(db: AsyncSession, by: Principal, asked: Asked, most: int = PAGE)
     common = _common(asked)
     key, ascending = (col(Audit.at), col(Audit.id)), asked.newer is not None
     order = [c.asc() if ascending else c.desc() for c in key]
-    if len(branches) == 1 and not branches[0].of_members:
+    if len(branches) == 1 and not branches[0].of_members and not branches[0].actions:
         where: list[Any] = [*common, branches[0].holds]
     else:
         parts = [_ids(branch, [*common, branch.holds], order, most + 1) for branch in branches]
@@ -113,13 +113,18 @@ def _midnight(day: date) -> datetime:
 @dataclass(frozen=True, slots=True)
 class _Branch:
     """A condition that an index leads to. `of_members`: asked for each person of a client's company, and each role that they have,
-    without a company."""
+    without a company. `actions`: asked for each of them, so that a rare one is not looked for among the others."""
 
     holds: Any
     of_members: bool = False
+    actions: tuple[str, ...] = ()
 
 
 def _ids(branch: _Branch, where: list[Any], order: list[Any], most: int) -> Any:
+    if branch.actions:
+        names = select_columns(sql.unnest(literal(list(branch.actions), ARRAY(Text))).label('action')).subquery()
+        mine = select(Audit.id).where(*where, col(Audit.action) == names.c.action).order_by(*order).limit(most).lateral()
+        return select(mine.c.id).select_from(names.join(mine, literal(True)))
     if not branch.of_members:
         part = select(Audit.id).where(*where).order_by(*order).limit(most).subquery()
         return select(part.c.id)
@@ -138,9 +143,7 @@ async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Bran
     leading: list[Any] = [True]
     of_kind = [col(Audit.action).in_(actions)] if actions else []
     if asked.person or asked.words.strip():
-        filters += of_kind
-    elif actions:
-        leading = [col(Audit.action) == action for action in actions]
+        filters, actions = filters + of_kind, ()
     if asked.person:
         leading = [
             col(Audit.actor_id) == asked.person,
@@ -152,9 +155,9 @@ async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Bran
     filters += [] if filters else [literal(True)]
     found = [and_(*filters, *([] if one is True else [one])) for one in leading]
     if by.company is None:
-        return [_Branch(holds) for holds in found]
-    ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id)) for holds in found]
-    if actions and not (asked.person or asked.words.strip()):  # of one person there are not so many lines
+        return [_Branch(holds, actions=actions) for holds in found]
+    ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id), actions=actions) for holds in found]
+    if actions:  # of one person there are not so many lines
         found = [and_(*filters, *of_kind)]
     return [*ours, *(_Branch(and_(holds, col(Audit.company_id).is_(None)), of_members=True) for holds in found)]
 
