@@ -128,8 +128,10 @@ def _ids(branch: _Branch, where: list[Any], order: list[Any], most: int) -> Any:
     if not branch.of_members:
         part = select(Audit.id).where(*where).order_by(*order).limit(most).subquery()
         return select(part.c.id)
-    people, roles = select(Membership.user_id.label('id')), select(Membership.role_id.label('id'))  # type: ignore[attr-defined,union-attr]
-    members = union(people, roles.where(col(Membership.role_id).is_not(None))).subquery()
+    user: Any = col(Membership.user_id)
+    role: Any = col(Membership.role_id)
+    people, roles = select_columns(user.label('id')), select_columns(role.label('id')).where(role.is_not(None))
+    members = union(people, roles).subquery()
     mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.id).order_by(*order).limit(most).lateral()
     return select(mine.c.id).select_from(members.join(mine, literal(True)))
 
