@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 
-from bench import browser, crowd, data, database, pages, signin, start, writing
+from bench import browser, crowd, data, database, pages, signin, start, trail, writing
 from bench.measure import Line, table
 from bench.serve import serving
 from portal.db import server
 from tests.browser.conftest import free_port
 
-PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'signin', 'start')
+PARTS = ('database', 'writing', 'pages', 'browser', 'crowd', 'signin', 'start', 'trail')
 
 
 def main() -> None:
@@ -45,6 +45,8 @@ async def _measure(running: server.Cluster, parts: set[str], times: int, minutes
         found += await database.lines(running, people, times)
     if 'writing' in parts:
         found += await writing.lines(running, people, times)
+    if 'trail' in parts:
+        found += await trail.lines(running, people, times)
     if parts & {'pages', 'browser', 'crowd', 'signin'}:
         number = await database.a_number(running, people)
         everybody, workers = await asyncio.to_thread(data.crowd, running), await asyncio.to_thread(data.workers, running)

@@ -18,6 +18,7 @@ from psycopg import sql
 
 #: A line may be committed so much later than it was written; what comes later has been put in.
 LATE = timedelta(hours=1)
+FULL = 1000  # lines of a block; what follows a full one may have waited already when it was made
 NO, SEP = '\x1e', '\x1f'
 _LINE = """a.id::text, a.tenant_id::text, a.company_id::text, to_char(a.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), a.actor_id::text,
     a.action, a.subject_id::text, a.detail::text, a.session::text, a.network, a.as_user_id::text"""
@@ -62,13 +63,15 @@ def _verify(db: psycopg.Connection[Any], tenant: UUID, name: str, noted: str | N
     told.waiting, told.removed = len(waiting), len(removed)
     sealed: set[UUID] = set()
     before: Any = None
+    drained: Any = None  # the last block after which nothing waited
     for block in _blocks(db, tenant):
-        if problem := _wrong_block(tenant, block, before) or _wrong_lines(db, tenant, block, before, removed, sealed):
+        if problem := _wrong_block(tenant, block, before) or _wrong_lines(db, tenant, block, drained, removed, sealed):
             told.problems.append(problem)
             break
         sealed.update(block.lines)
         told.blocks, told.lines = block.seq, told.lines + len(block.lines)
         told.until, told.fingerprint, before = block.last_at, block.hash.hex(), block
+        drained = block if len(block.lines) < FULL else drained
     if not told.problems:
         told.problems += _outside(db, tenant, sealed, waiting) + _wrong_runs(db, tenant, removed, sealed)
     if noted and not told.problems:
@@ -111,7 +114,7 @@ def _wrong_block(tenant: UUID, block: _Block, before: _Block | None) -> str:
 
 
 def _wrong_lines(
-    db: psycopg.Connection[Any], tenant: UUID, block: _Block, before: _Block | None, removed: dict[UUID, UUID], sealed: set[UUID]
+    db: psycopg.Connection[Any], tenant: UUID, block: _Block, drained: _Block | None, removed: dict[UUID, UUID], sealed: set[UUID]
 ) -> str:  # fmt: skip
     asked = sql.SQL('select a.id, a.at, {} from audit a where a.tenant_id = %s and a.id = any (%s)').format(sql.SQL(_LINE))
     there = {row[0]: row[1:] for row in db.execute(asked, (tenant, block.lines)).fetchall()}
@@ -133,8 +136,8 @@ def _wrong_lines(
         if last and key < last:
             return f'{where} stands in the wrong place'
         last = key
-        if before and row[0] < before.made_at - LATE:
-            return f'{where} was put in later: it says {row[0]:%Y-%m-%d %H:%M}, when block {before.seq} was made long after'
+        if drained and row[0] < drained.made_at - LATE:
+            return f'{where} was put in later: it says {row[0]:%Y-%m-%d %H:%M}, when block {drained.seq} was made long after'
     return ''
 
 

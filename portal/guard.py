@@ -114,6 +114,7 @@ class Guard:
             if _below(path, CLIENT) and path.rstrip('/') != CLIENT:
                 visit = await looking(arrival, path.split('/')[2])
                 if visit and scope['method'] == 'POST':
+                    scope['state']['visit'] = visit
                     return plain.only_looking()
             elif not _below(path, MSP) and not path.startswith('/me/'):
                 visit = None

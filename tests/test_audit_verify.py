@@ -115,6 +115,26 @@ async def test_a_line_of_the_past_that_is_put_in_through_the_front_door(
     assert 'was put in later' in problem
 
 
+async def test_more_lines_than_a_block_takes_are_whole_however_old_they_are(
+    cluster: Cluster, portal: Database, cast: Cast, maintenance: str
+) -> None:
+    """As after an upgrade, or in the demo, whose lines are of the past."""
+    with psycopg.connect(maintenance) as c:
+        c.execute(
+            """insert into audit (tenant_id, actor_id, action, detail, at)
+            select %s, %s, 'session.opened', '{}', now() - make_interval(mins => n * 90) from generate_series(1, 2500) n""",
+            (cast.northwind.id, cast.ada.user_id),
+        )
+    await seal(portal)
+    told = verify(cluster, cast)
+    assert told.problems == []
+    assert told.blocks >= 3
+    with psycopg.connect(maintenance) as c:  # after that, the past is over
+        add(c, cast, days_ago=2)
+    await seal(portal)
+    assert 'was put in later' in verify(cluster, cast).problems[0]
+
+
 async def test_a_chain_that_was_made_anew_is_not_the_one_that_was_noted(
     portal: Database, cluster: Cluster, cast: Cast, chain: list[UUID], maintenance: str
 ) -> None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, tuple_, union_all
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, literal, or_, tuple_, union, union_all
 from sqlalchemy import func as sql
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
@@ -20,26 +20,12 @@ from portal.domain.categories import Category
 from portal.domain.people import Company, Membership, Tenant, User
 from portal.domain.tickets import Ticket
 from portal.domain.tickets.model import File
-from portal.i18n import L_, _, local
+from portal.domain.trail_kinds import KINDS
+from portal.i18n import _, local
 
 PAGE = 50
 MOST_NAMED = 20  # people or companies that words may mean
 Cursor = tuple[datetime, UUID]
-
-#: What the filter "What" tells apart: the beginnings of the actions.
-KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    'signin': (L_('Signing in'), ('session.', 'password.', 'factor.', 'passkey.', 'totp.', 'recovery.', 'sso.', 'device.')),
-    'people': (L_('People and roles'), ('person.', 'role.', 'staff.', 'invitation.', 'review.', 'membership.')),
-    'companies': (L_('Companies'), ('company.', 'contact.', 'address.', 'import.')),
-    'tickets': (L_('Tickets and files'), ('ticket.', 'tickets.', 'file.', 'files.', 'category.')),
-    'reading': (
-        L_('Who looked'),
-        ('viewing.', 'ticket.private_read', 'tickets.private_listed', 'letter.', 'file.downloaded', 'files.downloaded'),
-    ),
-    'exports': (L_('Exports'), ('tickets.exported', 'audit.exported')),
-    'denied': (L_('Refused'), ('access.denied', 'session.refused')),
-    'settings': (L_('The portal itself'), ('tenant.', 'audit.', 'job.', 'policy.')),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +67,7 @@ async def trail(db: AsyncSession, by: Principal, asked: Asked, most: int = PAGE)
     common = _common(asked)
     key, ascending = (col(Audit.at), col(Audit.id)), asked.newer is not None
     order = [c.asc() if ascending else c.desc() for c in key]
-    if len(branches) == 1 and not branches[0].of_members:
+    if len(branches) == 1 and not branches[0].of_members and not branches[0].actions:
         where: list[Any] = [*common, branches[0].holds]
     else:
         parts = [_ids(branch, [*common, branch.holds], order, most + 1) for branch in branches]
@@ -126,32 +112,40 @@ def _midnight(day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """A condition that an index leads to. `of_members`: asked for each person of a client's company, without a company."""
+    """A condition that an index leads to. `of_members`: asked for each person of a client's company, and each role that they have,
+    without a company. `actions`: asked for each of them, so that a rare one is not looked for among the others."""
 
     holds: Any
     of_members: bool = False
+    actions: tuple[str, ...] = ()
 
 
 def _ids(branch: _Branch, where: list[Any], order: list[Any], most: int) -> Any:
+    if branch.actions:
+        names = select_columns(sql.unnest(literal(list(branch.actions), ARRAY(Text))).label('action')).subquery()
+        mine = select(Audit.id).where(*where, col(Audit.action) == names.c.action).order_by(*order).limit(most).lateral()
+        return select(mine.c.id).select_from(names.join(mine, literal(True)))
     if not branch.of_members:
         part = select(Audit.id).where(*where).order_by(*order).limit(most).subquery()
         return select(part.c.id)
-    members = select(Membership.user_id).subquery()
-    mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.user_id).order_by(*order).limit(most).lateral()
+    user: Any = col(Membership.user_id)
+    role: Any = col(Membership.role_id)
+    people, roles = select_columns(user.label('id')), select_columns(role.label('id')).where(role.is_not(None))
+    members = union(people, roles).subquery()
+    mine = select(Audit.id).where(*where, col(Audit.subject_id) == members.c.id).order_by(*order).limit(most).lateral()
     return select(mine.c.id).select_from(members.join(mine, literal(True)))
 
 
 async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Branch]:
     """Conditions of which one must hold. None: nothing can be found."""
     filters: list[Any] = []
-    if asked.kind in KINDS:
-        starts = KINDS[asked.kind][1]
-        filters.append(
-            or_(*(col(Audit.action).like(start + '%') if start.endswith('.') else col(Audit.action) == start for start in starts))
-        )
+    actions = KINDS[asked.kind][1] if asked.kind in KINDS else ()
     if asked.company:
         filters.append(col(Audit.company_id) == asked.company)
     leading: list[Any] = [True]
+    of_kind = [col(Audit.action).in_(actions)] if actions else []
+    if asked.person or asked.words.strip():
+        filters, actions = filters + of_kind, ()
     if asked.person:
         leading = [
             col(Audit.actor_id) == asked.person,
@@ -163,8 +157,10 @@ async def _branches(db: AsyncSession, by: Principal, asked: Asked) -> list[_Bran
     filters += [] if filters else [literal(True)]
     found = [and_(*filters, *([] if one is True else [one])) for one in leading]
     if by.company is None:
-        return [_Branch(holds) for holds in found]
-    ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id)) for holds in found]
+        return [_Branch(holds, actions=actions) for holds in found]
+    ours = [_Branch(and_(holds, col(Audit.company_id) == by.company.id), actions=actions) for holds in found]
+    if actions:  # of one person there are not so many lines
+        found = [and_(*filters, *of_kind)]
     return [*ours, *(_Branch(and_(holds, col(Audit.company_id).is_(None)), of_members=True) for holds in found)]
 
 

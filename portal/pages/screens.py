@@ -43,6 +43,7 @@ class Screen:
     build: Callable[['Here'], Awaitable[None]]
     needs: Permission
     key: str  # of the place in the navigation that is marked
+    writes: bool = False  # serves to change something, and nothing else: closed to who looks in a client's place
 
     def match(self, path: str) -> dict[str, str] | None:
         found = re.fullmatch(re.sub(r'\{(\w+)\}', r'(?P<\1>[^/]+)', self.path), path)
@@ -234,6 +235,8 @@ class Screens:
                 raise NotFound
             if not self.visit.may(screen.needs):
                 raise NotAllowed
+            if screen.writes and self.visit.viewing:
+                raise OnlyLooking
             with here.place:
                 await screen.build(here)
             if self.visit.viewing:

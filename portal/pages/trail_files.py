@@ -20,7 +20,7 @@ from portal.domain.tickets.sheets import FORMATS, Column
 from portal.domain.trail import EXPORT_MOST, Asked, Trail, begin_export, trail
 from portal.domain.trail_words import changes, note, sentence
 from portal.guard import CLIENT, MSP, SIGN_IN
-from portal.i18n import _, now
+from portal.i18n import _, now, number
 from portal.pages.auth import plain
 from portal.pages.exports import MEDIA
 from portal.pages.screens import CONFIRM
@@ -65,7 +65,7 @@ async def _write(visit: Visit, asked: Asked, kind: str, file: IO[bytes]) -> None
     sheet = FORMATS[kind](
         file, cast(Any, columns(staff=visit.by.is_staff)), **({'title': _('Audit log')} if kind == 'xlsx' else {})
     )
-    done = 0
+    done, page = 0, Trail([])
     while done < EXPORT_MOST:
         async with visit.work() as db:
             page = await trail(db, visit.by, asked, PAGE)
@@ -74,6 +74,13 @@ async def _write(visit: Visit, asked: Asked, kind: str, file: IO[bytes]) -> None
         if not page.older:
             break
         asked = replace(asked, older=page.older)
+    else:
+        words = _(
+            'The file ends here, after {n} lines. There are older ones: choose a time, or filter, for those.', n=number(done)
+        )
+        last = page.lines[-1]
+        end = Audit(id=last.id, tenant_id=last.tenant_id, at=last.at, action=words, detail={})  # has no sentence but itself
+        await asyncio.to_thread(sheet.add, cast(Any, [(end, page)]))
     await asyncio.to_thread(sheet.close)
     file.seek(0, 2)
 

@@ -7,7 +7,7 @@ from portal.components.island import Island
 from portal.components.render import render
 from portal.guard import leave, over
 from portal.i18n import now
-from portal.pages.auth.viewing import STOP
+from portal.pages.auth.plain import STOP
 from portal.visit import Visit
 
 EVERY = 15.0  # seconds
@@ -26,6 +26,7 @@ class ViewingBanner:
     def _begin(self) -> None:
         with self.island:
             ui.timer(EVERY, self._tick)
+            ui.timer(max(0.0, (self.ends_at - now()).total_seconds()), self._tick, once=True)  # and at the very end
 
     def _left(self) -> int:
         return max(0, -int(-(self.ends_at - now()).total_seconds() // 60))

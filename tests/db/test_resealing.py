@@ -28,22 +28,42 @@ def opened(settings: Settings, maintenance: str, phone: Phone) -> bytes:
     )  # fmt: skip
 
 
+def secrets_of(maintenance: str) -> dict[sealing.Place, bytes]:
+    with psycopg.connect(maintenance) as c:
+        rows = c.execute('select tenant_id, id, sealed from identity_secret').fetchall()
+    return {sealing.Place('identity_secret', 'sealed', tenant, id_): sealed for tenant, id_, sealed in rows}
+
+
+def keep_secrets(maintenance: str, settings: Settings) -> None:
+    """Client secrets of providers, sealed as the portal does; their plain text is their id."""
+    with psycopg.connect(maintenance) as c:
+        for place in secrets_of(maintenance):
+            sealed = sealing.seal(settings, place, str(place.id).encode())
+            c.execute('update identity_secret set sealed = %s where id = %s', (sealed, place.id))
+
+
 @pytest.fixture
-def only_these(maintenance: str, cast: Cast) -> Iterator[None]:
+def only_these(maintenance: str, settings: Settings, cast: Cast) -> Iterator[None]:
     """What other tests and the cast leave is not sealed with any key."""
-    for ends in (False, True):
-        with psycopg.connect(maintenance) as c:
-            c.execute('delete from totp')
-        if not ends:
-            yield
+    with psycopg.connect(maintenance) as c:
+        c.execute('delete from totp')
+    keep_secrets(maintenance, settings)
+    yield
+    with psycopg.connect(maintenance) as c:
+        c.execute('delete from totp')
+    keep_secrets(maintenance, settings)
 
 
 @pytest.mark.usefixtures('only_these')
 def test_every_tenants_fields_are_sealed_anew(cluster: Cluster, maintenance: str, settings: Settings, cast: Cast) -> None:
     phones = [Phone(maintenance, settings, who) for who in (cast.ada, cast.tess, cast.cleo)]
     rotated = conftest.test_settings(PORTAL_SECRET_KEY=NEW, PORTAL_OLD_SECRET_KEYS=conftest.SECRET)
-    assert (resealing.reseal(cluster, rotated), resealing.reseal(cluster, rotated)) == (3, 0)
+    providers = secrets_of(maintenance)
+    assert len(providers) >= 3
+    assert (resealing.reseal(cluster, rotated), resealing.reseal(cluster, rotated)) == (3 + len(providers), 0)
     without = load({'PORTAL_SECRET_KEY': NEW})
+    for place, sealed in secrets_of(maintenance).items():
+        assert sealing.unseal(without, place, sealed).decode() == str(place.id)
     assert [opened(without, maintenance, phone).decode() for phone in phones] == [phone.secret for phone in phones]
     with psycopg.connect(maintenance) as c:
         assert c.execute("select relforcerowsecurity from pg_class where relname = 'totp'").fetchone() == (True,)
@@ -52,10 +72,11 @@ def test_every_tenants_fields_are_sealed_anew(cluster: Cluster, maintenance: str
 @pytest.mark.usefixtures('only_these')
 def test_with_a_key_missing_nothing_changes(cluster: Cluster, maintenance: str, settings: Settings, cast: Cast) -> None:
     phones = [Phone(maintenance, settings, cast.ada), Phone(maintenance, load({'PORTAL_SECRET_KEY': 'x' * 40}), cast.tess)]
-    before = [kept(maintenance, phone) for phone in phones]
+    before, secrets = [kept(maintenance, phone) for phone in phones], secrets_of(maintenance)
     with pytest.raises(sealing.CannotUnseal):
         resealing.reseal(cluster, conftest.test_settings(PORTAL_SECRET_KEY=NEW, PORTAL_OLD_SECRET_KEYS=conftest.SECRET))
     assert [kept(maintenance, phone) for phone in phones] == before
+    assert secrets_of(maintenance) == secrets
     with psycopg.connect(maintenance) as c:
         assert c.execute("select relforcerowsecurity from pg_class where relname = 'totp'").fetchone() == (True,)
 

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -200,6 +201,56 @@ async def test_every_verb_refuses(looks: Looks, cast: Cast) -> None:
             await getattr(importlib.import_module(where), function)(None, by)
 
 
+#: What a person may ask about themselves: it answers nothing, or refuses, to who looks in their place.
+READING_ONESELF = {
+    'my_access': '', 'my_accounts': '', 'my_address_change': '', 'my_handle': '', 'my_limits': '', 'my_passkeys': '', 'my_sessions': '',
+    'my_signing_in': '', 'waiting_totp': 'gen_random_uuid()', 'recoveries': '',
+}  # fmt: skip
+#: What a person changes about themselves.
+WRITING_ONESELF = {
+    'add_passkey': "'{}'::jsonb", 'ask_for_address': "'a@b.example'", 'begin_totp': "gen_random_uuid(), 'x', 'x'::bytea",
+    'cancel_my_address_change': '', 'change_password': "'x', true", 'confirm_totp': "gen_random_uuid(), 'x', 1", 'decline_passkey': '',
+    'disown_my_sessions': '', 'end_my_other_sessions': '', 'end_my_session': 'gen_random_uuid()',
+    'letter_to_me': "gen_random_uuid(), 'factor_added'", 'remove_passkey': 'gen_random_uuid()', 'remove_totp': 'gen_random_uuid()',
+    'rename_passkey': "gen_random_uuid(), 'x'", 'set_recovery_codes': "array['x'::bytea]", 'unlink_account': 'gen_random_uuid()',
+}  # fmt: skip
+#: What an admin does with others.
+HELPING = {
+    'confirm_review': "gen_random_uuid(), '{}'", 'may_recover': ':other', 'sign_out_person': ':other', 'start_recovery': ":other, 'x', false",
+    'stop_recovery': ':other',
+}  # fmt: skip
+
+
+async def answer(visit: Visit, function: str, arguments: str, other: UUID) -> list[Any]:
+    """None where it is refused."""
+    try:
+        async with work(visit) as db:
+            params = {'other': other} if ':other' in arguments else {}
+            rows = await db.exec(text(f'select x from app.{function}({arguments}) x'), params=params)  # type: ignore[call-overload]
+            return [row[0] for row in rows if row[0] not in (None, False, 0, [], (None, None))]
+    except (DBAPIError, ReadingOnly):
+        return []
+
+
+async def test_functions_about_oneself_answer_nobody_else(looks: Looks, visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """Mona looks as Ada."""
+    own = await visit_as(cast.ada)
+    visit = await looks(cast.mona, cast.ada)
+    for function, arguments in (READING_ONESELF | WRITING_ONESELF | HELPING).items():
+        assert not await answer(visit, function, arguments, cast.ugo.user_id), function
+    assert await answer(own, 'my_access', '', cast.ugo.user_id)  # and to Ada they do
+    assert await answer(own, 'my_sessions', '', cast.ugo.user_id)
+    assert await answer(own, 'my_signing_in', '', cast.ugo.user_id)
+
+
+async def test_why_somebody_sees_tells_nothing_of_a_private_ticket(looks: Looks, visit_as: VisitAs, cast: Cast) -> None:
+    own, visit = await visit_as(cast.ada), await looks(cast.mona, cast.ada)
+    for who, sees in ((own, True), (visit, False)):
+        async with work(who) as db:
+            rows = await db.exec(text('select * from app.why_sees(:t, :u)'), params={'t': cast.payroll.id, 'u': cast.ada.user_id})  # type: ignore[call-overload]
+            assert bool(list(rows)) is sees
+
+
 #: Functions with rights of their own that a client may call, each looked at for who looks in their place: they show nothing private
 #: or personal then (writing is refused by the transaction). A new one is looked at, too.
 LOOKED_AT = {
@@ -209,6 +260,9 @@ LOOKED_AT = {
     'may_see', 'may_take_out', 'search_tickets', 'nearest_words', 'company_bytes', 'look', 'presence', 'sight',
     # writing: refused
     'later', 'next_number', 'record', 'tell_writing',
+    # of the company: its people and who sees a ticket of it that they may see; who of the staff works on tickets
+    'people_here', 'seen_of_company', 'why_sees', 'working_staff',
+    *READING_ONESELF, *WRITING_ONESELF, *HELPING,
 }  # fmt: skip
 
 

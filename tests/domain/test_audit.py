@@ -335,8 +335,8 @@ CASES = (
          only(Line('import.uploaded'), Line('import.started'), Line('import.stopped'), Line('import.forgotten'))),
     # how one signs in
     Case('factors.begin_totp factors.confirm_totp factors.new_recovery_codes factors.remove_totp', 'ugo', sets_up_an_app,
-         only(Line('factor.added', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}), Line('recovery_codes.made', 'acme', 'ugo', {'count': 10}),
-              Line('factor.removed', 'acme', 'ugo', {'kind': 'totp', 'name': 'Phone'}))),
+         only(Line('factor.added', None, 'ugo', {'kind': 'totp', 'name': 'Phone'}), Line('recovery_codes.made', None, 'ugo', {'count': 10}),
+              Line('factor.removed', None, 'ugo', {'kind': 'totp', 'name': 'Phone'}))),
     Case('factors.change_password', 'tess', lambda db, by, _c: factors.change_password(db, by, SAID, alone=True),
          only(Line('password.changed', None, 'tess'))),
     # the MSP
@@ -379,8 +379,8 @@ CASES = (
          only(Line('tenant.changed', detail={'fields': ['phone']}))),
     # how people come in
     Case('passkeys.add_passkey passkeys.rename_passkey passkeys.remove_passkey', 'ugo', has_a_passkey_for_a_while,
-         only(Line('passkey.added', 'acme', 'ugo', {'name': 'Key'}), Line('passkey.renamed', 'acme', 'ugo', {'name': 'Blue key'}),
-              Line('passkey.removed', 'acme', 'ugo', {'name': 'Blue key'}))),
+         only(Line('passkey.added', None, 'ugo', {'name': 'Key'}), Line('passkey.renamed', 'acme', 'ugo', {'name': 'Blue key'}),
+              Line('passkey.removed', None, 'ugo', {'name': 'Blue key'}))),
     Case('policy.add_rule policy.remove_rule', 'mona', a_rule,
          only(Line('factor_rule.added', detail={'user_type': 'internal', 'role': '', 'grace_days': 7}),
               Line('factor_rule.removed', detail={'user_type': 'internal'}))),

@@ -1,7 +1,10 @@
 """The audit log as people read it: in words, filtered, page by page; and what a client admin hears of it."""
 
+import asyncio
 import re
+import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,10 +14,14 @@ from sqlalchemy import text
 
 import portal
 from portal.db.cast import Cast, Member
-from portal.domain.access import NotAllowed, ProofNeeded
+from portal.domain import access
+from portal.domain.access import NotAllowed, ProofNeeded, UserType
+from portal.domain.audit import record
 from portal.domain.base import Wrong
+from portal.domain.rights import label_of
 from portal.domain.trail import Asked, begin_export, change_retention, trail
-from portal.domain.trail_words import SENTENCES, changes, sentence
+from portal.domain.trail_kinds import KINDS
+from portal.domain.trail_words import SENTENCES, changes, facts, sentence
 from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -43,18 +50,25 @@ def test_every_action_that_is_recorded_has_words() -> None:
     found: set[str] = set()
     for path in PORTAL.rglob('*'):
         if path.suffix == '.py':
-            found |= set(re.findall(r"""\brecord\(\s*(?:self\.)?\w+,\s*'([a-z]+\.[a-z_]+)'""", path.read_text()))
+            found |= set(re.findall(r"""\brecord\(\s*(?:self\.)?\w+,\s*'([a-z_]+\.[a-z_]+)'""", path.read_text()))
             found |= set(re.findall(r"""\.note\(\s*'([a-z]+\.[a-z_]+)'""", path.read_text()))
         elif path.suffix == '.sql':
             for call in re.findall(r'(?:write_audit|add_audit|app\.record)\((.{0,200})', path.read_text(), re.DOTALL):
-                found |= set(re.findall(r"'([a-z]+\.[a-z_]+)'", call[:200].split(');')[0]))
+                found |= set(re.findall(r"'([a-z_]+\.[a-z_]+)'", call[:200].split(');')[0]))
     found = {action for action in found if not action.startswith('app.')}
     assert len(found) > 40
     assert found <= set(SENTENCES), f'no words for {sorted(found - set(SENTENCES))}'
 
 
+def test_every_action_with_words_is_of_a_kind() -> None:
+    of_kinds = {action for _name, actions in KINDS.values() for action in actions}
+    assert of_kinds == set(SENTENCES)
+
+
 async def test_lines_are_told_in_words(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
     at = cast.acme.id
+    edited = write(maintenance, cast, 'role.edited', actor=cast.mona.user_id, subject=uuid4(),
+                   detail='{"before": "Reader", "after": "Reader", "given": ["money.see"], "taken": []}')  # fmt: skip
     lines = {
         write(maintenance, cast, 'role.changed', company=at, actor=cast.mona.user_id, subject=cast.ugo.user_id,
               detail='{"before": "ClientUser", "after": "ClientAdmin"}'): 'Changed the role of Ugo Marchetti to Client admin',
@@ -62,6 +76,13 @@ async def test_lines_are_told_in_words(visit_as: VisitAs, cast: Cast, maintenanc
             f'Read {cast.payroll.label}, which is private',
         write(maintenance, cast, 'session.opened', actor=cast.ada.user_id, subject=cast.ada.user_id, detail='{"proofs": ["password", "totp"]}'):
             'Signed in with a password, a code',
+        write(maintenance, cast, 'identity.linked', company=at, actor=cast.mona.user_id, subject=cast.ugo.user_id,
+              detail='{"provider": "Acme Entra", "by": "staff"}'): 'Linked the account of Ugo Marchetti with Acme Entra',
+        write(maintenance, cast, 'invitation.sent', company=at, actor=cast.ada.user_id, subject=uuid4(),
+              detail='{"email": "jana@acme.example", "name": "Jana", "role": "ClientUser"}'): 'Invited jana@acme.example as Client user',
+        write(maintenance, cast, 'recovery.started', company=at, actor=cast.ada.user_id, subject=cast.ugo.user_id,
+              detail='{"reason": "Lost it", "spoken": false}'): 'Began to help Ugo Marchetti, who lost their second factor',
+        edited: 'Changed the role Reader',
         write(maintenance, cast, 'newly.invented', actor=cast.ada.user_id): 'newly.invented',
     }  # fmt: skip
     mona = await visit_as(cast.mona)
@@ -71,6 +92,8 @@ async def test_lines_are_told_in_words(visit_as: VisitAs, cast: Cast, maintenanc
     assert {id_: told[id_] for id_ in lines} == lines
     role = next(line for line in found.lines if line.action == 'role.changed')
     assert changes(role, found) == [('Role', 'Client user', 'Client admin')]
+    given = next(line for line in found.lines if line.id == edited)
+    assert facts(given, staff=False) == [('Given', label_of(access.Permission.MONEY_SEE, UserType.CLIENT))]
 
 
 async def test_filters(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
@@ -172,6 +195,90 @@ async def test_a_client_admin_hears_what_concerns_the_company(visit_as: VisitAs,
     assert len(mel) == 1
 
 
+#: Of a person, without a company: every company of theirs hears it alike.
+OF_A_PERSON = (
+    'factor.added', 'factor.removed', 'passkey.added', 'passkey.removed', 'passkey.cloned', 'recovery_code.used', 'recovery_codes.made',
+    'password.changed', 'proof.refused', 'session.all_ended', 'session.others_ended', 'session.disowned', 'recovery.started',
+    'recovery.finished',
+)  # fmt: skip
+#: Where a company stands at it, that one alone hears it.
+OF_A_COMPANY = (
+    'recovery.started', 'recovery.hurried', 'recovery.stopped', 'recovery.refused', 'recovery.finished', 'session.all_ended', 'identity.linked',
+    'identity.unlinked', 'sso.added', 'sso.changed', 'sso.secret', 'sso.on', 'sso.off', 'sso.removed', 'sso.only', 'sso.no_longer_only',
+    'sso.refused', 'person.created', 'person.added', 'person.removed', 'role.changed', 'invitation.sent', 'invitation.sent_again',
+    'invitation.withdrawn', 'invitation.accepted', 'invitation.declined', 'review.confirmed', 'company.changed', 'limits.company',
+    'factor_rule.added', 'factor_rule.removed',
+)  # fmt: skip
+#: Nobody's business but the tenant's, or the person's.
+OF_NO_CLIENT = (
+    'email.asked', 'email.cancelled', 'session.proved', 'passkey.renamed', 'role.added', 'role.removed', 'limits.changed',
+    'tenant.recovery_hours', 'staff.role', 'letter.read', 'access.denied',
+)  # fmt: skip
+
+
+async def test_of_somebody_in_two_companies_each_hears_its_own(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    mel = cast.mel_acme.user_id
+    alike = {write(maintenance, cast, action, actor=mel, subject=mel) for action in OF_A_PERSON}
+    at_acme = {
+        write(maintenance, cast, action, company=cast.acme.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY
+    }
+    at_bolt = {
+        write(maintenance, cast, action, company=cast.bolt.id, actor=cast.mona.user_id, subject=mel) for action in OF_A_COMPANY
+    }
+    to_none = {write(maintenance, cast, action, company=company, actor=mel, subject=mel)
+               for action in OF_NO_CLIENT for company in (None, cast.acme.id, cast.bolt.id)}  # fmt: skip
+    # what names a company, and stands at none, is told to none
+    to_none |= {write(maintenance, cast, action, actor=mel, subject=mel)
+                for action in ('identity.linked', 'sso.added', 'person.added', 'recovery.stopped', 'recovery.hurried')}  # fmt: skip
+    to_none |= {
+        write(maintenance, cast, 'session.disowned', actor=mel, subject=mel, detail='{"removed": [{"name": "Acme Entra"}]}')
+    }
+    everything = alike | at_acme | at_bolt | to_none
+    for admin, ours in ((cast.ada, at_acme), (cast.bea, at_bolt)):
+        visit = await visit_as(admin)
+        async with visit.work() as db:
+            told = {line.id for line in (await trail(db, visit.by, Asked(), 300)).lines}
+            rows = {row[0] for row in await db.exec(text('select id from audit'))}  # type: ignore[call-overload]
+        assert told & everything == rows & everything == alike | ours
+    assert not everything & set(await seen(await visit_as(cast.stan)))
+
+
+async def test_a_role_that_is_edited_is_told_where_people_have_it(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    mine, foreign = uuid4(), uuid4()
+    with psycopg.connect(maintenance) as c:
+        for role, member in ((mine, cast.ugo), (foreign, cast.mel_bolt)):
+            c.execute(
+                "insert into role (id, tenant_id, user_type, name, permissions) values (%s, %s, 'client', %s, '{tickets.see}')",
+                (role, cast.northwind.id, f'Reader {role}'),
+            )
+            c.execute('update membership set role = null, role_id = %s where user_id = %s and company_id = %s',
+                      (role, member.user_id, member.company_id))  # fmt: skip
+    told = write(maintenance, cast, 'role.edited', actor=cast.mona.user_id, subject=mine)
+    not_told = write(maintenance, cast, 'role.edited', actor=cast.mona.user_id, subject=foreign)
+    found = set(await seen(await visit_as(cast.ada)))
+    assert told in found
+    assert not_told not in found
+    assert told in set(await seen(await visit_as(cast.ada), Asked(kind='people')))
+
+
+async def test_what_one_does_about_oneself_stands_at_no_company(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """Mel may be at Bolt just then; at Acme she has the same second factor. A company that is not hers she cannot name."""
+    visit, mel = await visit_as(cast.mel_bolt), cast.mel_bolt.user_id
+    async with visit.work() as db:
+        await record(db, 'factor.added', subject=mel)
+        await record(db, 'identity.linked', subject=mel, company_id=cast.acme.id)
+        await record(db, 'identity.unlinked', subject=mel, company_id=cast.bakery.id)
+        await record(db, 'ticket.opened', company_id=cast.acme.id)
+    with psycopg.connect(maintenance) as c:
+        lines = dict(
+            c.execute("select action, company_id from audit where actor_id = %s and action !~ '^session'", (mel,)).fetchall()
+        )
+    assert lines['factor.added'] is None
+    assert lines['identity.linked'] == cast.acme.id
+    assert lines['identity.unlinked'] is None
+    assert lines['ticket.opened'] == cast.bolt.id
+
+
 @pytest.mark.parametrize('column', ['network', 'session'])
 async def test_no_client_learns_where_somebody_was(visit_as: VisitAs, cast: Cast, column: str) -> None:
     """Mel's line at Acme would tell in which network she works for Bolt."""
@@ -195,6 +302,23 @@ async def test_nobody_sees_another_tenants_log(visit_as: VisitAs, cast: Cast, ma
     line = write(maintenance, cast, 'role.changed', company=cast.acme.id, actor=cast.mona.user_id, subject=cast.ugo.user_id)
     for who in (cast.stan, cast.cleo, cast.bea):
         assert line not in await seen(await visit_as(who))
+
+
+async def test_what_is_refused_cannot_be_hidden_among_many(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """From two sessions at once, too: there are twenty lines, and the last says that there was more."""
+    here = await visit_as(cast.mel_acme)
+    there = replace(here, token=secrets.token_bytes(32))
+    with psycopg.connect(maintenance) as c:
+        c.execute(
+            """insert into session select (jsonb_populate_record(s, jsonb_build_object('token_hash', %s::bytea, 'id', gen_random_uuid()))).*
+            from session s where token_hash = %s""",
+            (there.token, here.token),
+        )
+    await asyncio.gather(*(visit.note_denied(f'/{n}') for n in range(16) for visit in (here, there)))
+    with psycopg.connect(maintenance) as c:
+        lines = c.execute("select detail ? 'more' from audit where action = 'access.denied' and actor_id = %s order by at, id",
+                          (cast.mel_acme.user_id,)).fetchall()  # fmt: skip
+    assert [more for (more,) in lines] == [False] * 19 + [True]
 
 
 # ---------- export and retention ----------

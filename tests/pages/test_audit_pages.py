@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from portal.db.cast import Cast
+from portal.pages import trail_files
 from tests.domain.test_trail import write
 from tests.visitor import Page, Visitor
 
@@ -115,6 +117,23 @@ async def test_it_leaves_as_a_file_without_formulas(visitor: Someone, cast: Cast
     assert ours.status_code == 200
     assert 'Company' not in ours.text.splitlines()[0]
     assert cast.salary.label not in ours.text
+
+
+async def test_a_file_that_ends_too_soon_says_so(
+    visitor: Someone, cast: Cast, maintenance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into audit (tenant_id, actor_id, action, subject_id, detail)
+            select %s, %s, 'session.opened', %s, '{}' from generate_series(1, 5)""",
+            (cast.northwind.id, cast.bill.user_id, cast.bill.user_id))  # fmt: skip
+    monkeypatch.setattr(trail_files, 'PAGE', 2)
+    path = f'/msp/audit/export.csv?person={cast.bill.user_id}'
+    whole = (await visitor(cast.mona).get(path)).answer.text
+    assert 'The file ends here' not in whole
+    monkeypatch.setattr(trail_files, 'EXPORT_MOST', 4)
+    rows = (await visitor(cast.mona).get(path)).answer.text.splitlines()
+    assert 'The file ends here, after 4 lines.' in rows[-1]
+    assert len(rows) == 1 + 4 + 1
 
 
 async def test_the_file_needs_the_right_and_a_proof(visitor: Someone, cast: Cast, maintenance: str) -> None:

@@ -10,8 +10,10 @@ import pytest
 from starlette.routing import Route
 
 from portal.db.cast import Cast, Member
-from portal.pages import drafts, exports, files, import_files, trail_files
+from portal.pages import client, drafts, exports, files, import_files, trail_files
 from portal.pages import me as mine
+from portal.settings import Settings
+from tests.pages.test_walk import addresses
 from tests.visitor import Page, Visitor
 
 Someone = type[Visitor]
@@ -155,6 +157,39 @@ async def test_no_post_and_no_other_route_writes_anything(visitor: Someone, cast
                 assert answer.status_code in (200, 303, 304, 400, 403, 404, 405, 422), path
     assert tried > 6
     assert snapshot(maintenance, cast.northwind.id) == before
+
+
+#: What an island may offer to somebody who only reads: where they are in a list, and what they ask it.
+READING = {'attend', 'leave', 'filter', 'search', 'why', 'unfold'}
+
+
+@pytest.mark.parametrize('client_name', ['ada', 'ugo'])
+async def test_no_screen_offers_a_form_that_writes(visitor: Someone, cast: Cast, settings: Settings, client_name: str) -> None:
+    who: Member = getattr(cast, client_name)
+    me = await begins(visitor, cast.mona, who)
+    opened = 0
+    for screen in client.spec(settings).screens:
+        path = addresses(screen, who, cast)['own']
+        page = await me.get(path)
+        opened += page.status == 200
+        assert BANNER in page.html, path
+        offered = set(re.findall(r'data-act="([\w-]+)"', page.shown.split('<main', 1)[-1].split('</main>', 1)[0]))
+        assert offered <= READING, path
+    assert opened >= 4
+
+
+async def test_plain_answers_of_that_address_have_the_banner(visitor: Someone, cast: Cast) -> None:
+    me = await begins(visitor, cast.mona, cast.ada)
+    for answer in (
+        await me.http.request('POST', '/client-portal/acme/drafts', data={'place': 'new-ticket'}),
+        await me.http.request('GET', '/client-portal/acme/settings/log/export.csv'),
+        await me.http.request('GET', f'/client-portal/acme/files/{uuid4()}'),
+    ):
+        assert answer.status_code in (403, 404)
+        assert BANNER in answer.text
+        assert '/auth/viewing/stop' in answer.text
+    own = await visitor(cast.ada).http.request('GET', f'/client-portal/acme/files/{uuid4()}')
+    assert BANNER not in own.text
 
 
 ACTS = (

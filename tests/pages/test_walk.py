@@ -176,7 +176,7 @@ async def test_every_word_is_translated(
         c.execute("update users set language = 'en-XA' where tenant_id = %s", (who.tenant_id,))
         data = {row[0] for query in (
             'select name from users', 'select name from company', 'select name from tenant', 'select short_name from tenant',
-            'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select phone from tenant',
+            'select subject from ticket', 'select body from ticket_comment', 'select email from users', 'select email from invitation', 'select street from company_address', 'select city from company_address', 'select name from company_address', 'select device from session', 'select country from company_address', 'select name from invitation', 'select phone from tenant',
             'select phone_hours from tenant', 'select name from category', 'select coalesce(subject, kind) from mail_outbox',
             'select name from file', 'select body from company_note', 'select slug from company', 'select file_name from import_batch',
             'select name from saved_view', 'select name from role', 'select name from identity_provider', 'select title from canned_reply', 'select body from canned_reply',

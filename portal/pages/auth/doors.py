@@ -12,6 +12,7 @@ from portal.pages.auth import (
     first_start,
     invitation,
     passkeys,
+    plain,
     recovering,
     reset,
     scrape,
@@ -57,7 +58,7 @@ for _page in (invitation, address):
     router.add_route(_page.PAGE, _page.show, ['GET'])
     router.add_route(_page.PAGE, _page.take, ['POST'])
 router.add_route('/auth/signout', signin.sign_out, ['POST'])
-router.add_route(viewing.STOP, viewing.stop, ['POST'])
+router.add_route(plain.STOP, viewing.stop, ['POST'])
 router.add_route('/setup', first_start.show, ['GET'])
 router.add_route('/setup', first_start.take, ['POST'])
 router.add_route('/language', small.language, ['GET'])

@@ -18,6 +18,8 @@ from portal.domain.access import TenantCard
 from portal.i18n import _
 from portal.visit import Arrival
 
+STOP = '/auth/viewing/stop'  # ends looking in a client's place
+
 
 def page(request: Request, title: str, side: Side, *, here: str | None = None, **more: Any) -> plain.PlainPage:
     """What every plain page of this request shares. `here` is its address, where that is not the request's."""
@@ -51,6 +53,10 @@ def message(
         actions = (Action(_('Sign out'), type='submit'), *actions)
     fault = {'label': label, 'kind': kind, 'reference': reference, 'at': i18n.now() if reference else None}
     content = render('auth/message.html', title=title, words=words, actions=actions, fault=fault, sign_out=sign_out)
+    looks: visit.Visit | None = getattr(request.state, 'visit', None)
+    if looks and looks.viewing:
+        minutes = max(0, -int(-(looks.viewing.ends_at - i18n.now()).total_seconds() // 60))
+        content = render('viewing.html', name=looks.by.name, minutes=minutes, stop=STOP) + content
     return HTMLResponse(plain.lone(page(request, title, side, here=here), content), status)
 
 

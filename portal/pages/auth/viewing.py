@@ -6,8 +6,6 @@ from starlette.responses import RedirectResponse, Response
 from portal import visit
 from portal.guard import MSP, SIGN_IN
 
-STOP = '/auth/viewing/stop'
-
 
 async def stop(request: Request) -> Response:
     """What is looked at in this session ends."""

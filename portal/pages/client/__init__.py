@@ -32,9 +32,9 @@ PLACES = (
 SCREENS = (
     *home.SCREENS, *tickets.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *welcome.SCREENS,
     # before anybody of that name
-    Screen('/settings/people/invite', invite_to_company, Permission.PEOPLE_MANAGE, 'settings'),
+    Screen('/settings/people/invite', invite_to_company, Permission.PEOPLE_MANAGE, 'settings', writes=True),
     *review.SCREENS,
-    Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings'),
+    Screen('/settings/company', company_details, Permission.COMPANY_EDIT, 'settings', writes=True),
     *settings.SCREENS, *people.SCREENS, *log.SCREENS, *exports.screens('tickets'),
 )  # fmt: skip
 

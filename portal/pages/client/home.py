@@ -40,7 +40,11 @@ class Home:
             others = await listing(db, Where(group='open'), most=SHOWN * 2)
             urgent = await listing(db, Where(group='open', priority=Priority.URGENT), most=SHOWN)
             lately = await listing(db, Where(group='all'), most=6)
-            asked = (await standing(db, me.company.id)).open if me.company and me.may(Permission.PEOPLE_MANAGE) else None
+            asked = (
+                (await standing(db, me.company.id)).open
+                if me.company and me.may(Permission.PEOPLE_MANAGE) and not me.viewer
+                else None
+            )
         answers = [self._wrong(urgent), self._waits(numbers, waiting, others)]
         if me.may(Permission.MONEY_SEE):
             answers.append(self._owe())

@@ -102,4 +102,4 @@ async def review(here: Here) -> None:
     await ReviewPage(here).build()
 
 
-SCREENS = (Screen('/settings/people/review', review, Permission.PEOPLE_MANAGE, 'settings'),)
+SCREENS = (Screen('/settings/people/review', review, Permission.PEOPLE_MANAGE, 'settings', writes=True),)

@@ -47,7 +47,7 @@ class ClientTicket(TicketPage):
         return render(
             'client/ticket_aside.html', **self._about_people(), acts={Turn.CLIENT: 'client', Turn.NEW: 'msp', Turn.MSP: 'msp'}.get(ticket.turn, ''),
             mine=ticket.turn is Turn.CLIENT, turn_words=self._turn_words(), facts=self._facts(),
-            in_copy=self.by.user_id in self.talk.participants,
+            in_copy=self.by.user_id in self.talk.participants and not self.by.viewer,
             stays=any(u.id == self.by.user_id for u in self.seeing) and self.by.may(Permission.TICKETS_SEE_COMPANY)
             and ticket.visibility == 'company',
         )  # fmt: skip

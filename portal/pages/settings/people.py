@@ -42,7 +42,8 @@ class People:
 
     async def build(self) -> None:
         self.here.title(_('People and roles'))
-        self.here.set_primary(Primary(_('Invite people'), self.here.url('/settings/people/invite'), icon='mail'))
+        if not self.by.viewer:
+            self.here.set_primary(Primary(_('Invite people'), self.here.url('/settings/people/invite'), icon='mail'))
         await self._read()
         self.here.island(head(self.here.visit, '/settings/people'))
         self.island = self.here.island(self._html(), self._act)

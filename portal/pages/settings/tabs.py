@@ -18,12 +18,13 @@ class Part:
     label: Any
     needs: Permission
     sides: tuple[Side, ...] = ('client', 'staff')
+    writes: bool = False  # as of its screen
 
 
 PARTS = (
     Part('/settings', L_('Profile'), Permission.PROFILE_EDIT),
     Part('/settings/security', L_('Security'), Permission.PROFILE_EDIT),
-    Part('/settings/company', L_('Company'), Permission.COMPANY_EDIT, ('client',)),
+    Part('/settings/company', L_('Company'), Permission.COMPANY_EDIT, ('client',), writes=True),
     Part('/settings/people', L_('People and roles'), Permission.PEOPLE_MANAGE, ('client',)),
     Part('/settings/log', L_('Log'), Permission.AUDIT_SEE, ('client',)),
 )
@@ -31,6 +32,6 @@ PARTS = (
 
 def head(visit: Visit, path: str) -> Markup:
     """Title and tabs, for an island of its own above the screen's; `path` is the tab that stands open."""
-    parts = [part for part in PARTS if visit.by.side in part.sides and visit.may(part.needs)]
+    parts = [part for part in PARTS if visit.by.side in part.sides and visit.may(part.needs) and not (visit.viewing and part.writes)]
     tabs = [Tab(str(part.label), visit.root + part.path, current=part.path == path) for part in parts]
     return render('shared/settings_head.html', tabs=tabs)

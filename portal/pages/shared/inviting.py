@@ -62,7 +62,7 @@ class InvitedList:
 
     def _html(self) -> Markup:
         return render(
-            'shared/invited.html', staff=self.company_id is None, columns=[Column(_('Person')), Column(_('Role')), Column(_('State')), Column(_('Actions'), unseen=True)],
+            'shared/invited.html', looks=bool(self.by.viewer), staff=self.company_id is None, columns=[Column(_('Person')), Column(_('Role')), Column(_('State')), Column(_('Actions'), unseen=True)],
             rows=[(i, self._role(i), self._by(i, name), invitation_state(i)) for i, name in self.rows],
         )  # fmt: skip
 
@@ -144,11 +144,15 @@ class Inviting:
             actions=[Action(_('Send the invitation'), type='submit', kind='primary')],
         )  # fmt: skip
 
+    def _example(self) -> str:
+        headings = ';'.join((_('Name'), _('E-mail'), _('Role')))
+        return f'{headings}\n{_("Jana Hofmann;jana@example.com")};{self.roles[0][1] if self.roles else ""}'.rstrip(';')
+
     def _many(self) -> Markup:
         good = sum(line.is_good for line in self.lines)
         send = Action(_n('Send {n} invitation', 'Send {n} invitations', good), act='send-many', kind='primary')
         return render(
-            'shared/invite_many.html', text=self.text, errors=self.list_errors, most=MOST_LINES,
+            'shared/invite_many.html', example=self._example(), text=self.text, errors=self.list_errors, most=MOST_LINES,
             rows=[(line, self._role_words(line.wanted.role), list(line.problems.values())) for line in self.lines],
             columns=[Column(_('Line'), right=True), Column(_('Person')), Column(_('Role')), Column(_('What happens'))], good=good,
             bad=len(self.lines) - good, look=[Action(_('Look at the list'), type='submit')],

@@ -302,7 +302,7 @@ class TicketList:
 
     def _menu(self) -> list[MenuItem]:
         assert self.counts
-        if not self.counts.unread:
+        if not self.counts.unread or self.here.visit.viewing:
             return []
         return [MenuItem(_('Mark all as read'), act='all-read', icon='check')]
 
@@ -324,6 +324,8 @@ class TicketList:
         )  # fmt: skip
 
     def _exports(self) -> list[MenuItem]:
+        if self.here.visit.viewing:
+            return []
         return [
             MenuItem(_('Excel'), act='export-xlsx', icon='file-spreadsheet'),
             MenuItem(_('CSV'), act='export-csv', icon='file-text'),

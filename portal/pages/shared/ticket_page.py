@@ -266,7 +266,7 @@ class TicketPage:
         now, then = {u.id for u in self.seeing}, {u.id for u in self.sight[other]}
         return {
             'people': people_of(self.talk, removable=self._removable()), 'seeing': [user.name for user in self.seeing], 'private': private,
-            'could_add': [Option(str(p.id), p.name) for p in self.colleagues if p.id not in there],
+            'could_add': [Option(str(p.id), p.name) for p in self.colleagues if p.id not in there and not self.by.viewer],
             'may_correct': may_correct(self.by, ticket), 'other': other.value,
             'gaining': [u.name for u in self.sight[other] if u.id not in now],
             'losing': [u.name for u in self.seeing if u.id not in then],

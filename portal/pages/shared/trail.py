@@ -200,6 +200,8 @@ class TrailPage:
         )  # fmt: skip
 
     def _exports(self) -> list[MenuItem]:
+        if self.here.visit.viewing:
+            return []
         return [
             MenuItem(_('Excel'), act='export-xlsx', icon='file-spreadsheet'),
             MenuItem(_('CSV'), act='export-csv', icon='file-text'),

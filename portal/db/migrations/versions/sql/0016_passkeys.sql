@@ -124,7 +124,7 @@ begin
   if found then return true; end if;
   select id, user_id, name into k from passkey where tenant_id = p_tenant and id = p_id;
   if found then
-    perform app.write_audit(p_tenant, null, k.user_id, 'passkey.cloned', k.id, jsonb_build_object('name', k.name));
+    perform app.write_audit(p_tenant, null, k.user_id, 'passkey.cloned', k.user_id, jsonb_build_object('name', k.name));
     perform app.access_letter(p_tenant, k.user_id, 'passkey_cloned', null);
   end if;
   return false;

@@ -205,7 +205,7 @@ begin
     where x.tenant_id = p_tenant and x.provider_id = p.id and x.issuer = p.issuer and x.subject = p_subject and x.user_id = u.id;
     return found;
   end if;
-  perform app.write_audit(p_tenant, null, u.id, 'identity.linked', u.id, jsonb_build_object('provider', p.name, 'by', 'self'));
+  perform app.write_audit(p_tenant, p.company_id, u.id, 'identity.linked', u.id, jsonb_build_object('provider', p.name, 'by', 'self'));
   return true;
 end $$;
 
@@ -281,7 +281,7 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
 -- One's own account is no longer a way in. Answers the provider's name; null: not there; '': it is the last way in.
 create function app.unlink_account(p_identity uuid) returns text
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-declare i identity; named text; others boolean;
+declare i identity; its identity_provider; others boolean;
 begin
   if not app.fresh() or app.viewer() is not null then raise exception 'not allowed' using errcode = '42501'; end if;
   perform from users where tenant_id = app.tenant() and id = app.person() for no key update;  -- of two accounts one stays
@@ -293,9 +293,10 @@ begin
   if not others and (app.sso_only(i.tenant_id, i.user_id)
       or not (exists (select from credential c where c.tenant_id = i.tenant_id and c.user_id = i.user_id)
         or exists (select from passkey k where k.tenant_id = i.tenant_id and k.user_id = i.user_id))) then return ''; end if;
-  select p.name into named from identity_provider p where p.tenant_id = i.tenant_id and p.id = i.provider_id;
+  select * into its from identity_provider p where p.tenant_id = i.tenant_id and p.id = i.provider_id;
   delete from identity where id = i.id;
-  return named;
+  perform app.write_audit(i.tenant_id, its.company_id, i.user_id, 'identity.unlinked', i.user_id, jsonb_build_object('provider', its.name));
+  return its.name;
 end $$;
 
 -- Who would be left without a way in if a company (null: the staff) came in by providers only.

@@ -1,23 +1,32 @@
--- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. Lines of a `person` stand
--- without a company and are told alike to every company the person belongs to, so that none tells of another.
-create function app.told(p_action text) returns text language sql immutable as $$
+-- What a client admin may hear of, and how it is asked whether they may see it; null: nothing for them. What concerns a `person` or a
+-- `role` stands without a company and is told alike to every company of the person, or with people of that role, so that none tells of
+-- another; where a company stands at it (who signed somebody out, who began a recovery), it is told there alone. What is `there`
+-- is told where a company stands at it and nowhere else: of an account at a provider the company whose provider it is, wherever its
+-- person was; of a recovery that was stopped or hurried the company that began it. Indexes of `audit` depend on it: whoever changes it makes them anew.
+create function app.told(p_action text) returns text language sql immutable parallel safe as $$
   select case
-    when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.removed',
-      'person.welcomed', 'role.changed', 'tickets.exported', 'audit.exported')
-      or p_action like 'invitation.%' or p_action like 'review.%' then 'company'
+    when p_action in ('company.changed', 'company.archived', 'company.restored', 'company.file_quota', 'person.added', 'person.created',
+      'person.removed', 'person.welcomed', 'role.changed', 'tickets.exported', 'audit.exported', 'invitation.sent', 'invitation.sent_again',
+      'invitation.withdrawn', 'invitation.accepted', 'invitation.declined', 'review.confirmed', 'limits.company', 'sso.added', 'sso.changed',
+      'sso.secret', 'sso.on', 'sso.off', 'sso.removed', 'sso.only', 'sso.no_longer_only', 'sso.refused', 'factor_rule.added',
+      'factor_rule.removed') then 'company'
     when p_action in ('ticket.opened', 'ticket.shared', 'ticket.unshared', 'ticket.requester', 'ticket.visibility', 'ticket.status',
       'ticket.private_read', 'files.downloaded') then 'ticket'
     when p_action = 'file.downloaded' then 'file'
-    when p_action like 'viewing.%' then 'viewing'
-    when p_action in ('session.opened', 'session.refused', 'session.ended', 'password.set', 'person.changed', 'person.email',
-      'person.disabled', 'person.enabled') then 'person'
+    when p_action in ('viewing.begun', 'viewing.screen', 'viewing.downloaded', 'viewing.ended') then 'viewing'
+    when p_action in ('session.opened', 'session.refused', 'session.ended', 'session.all_ended', 'session.others_ended', 'session.disowned',
+      'proof.refused', 'password.set', 'password.changed', 'person.changed', 'person.email', 'person.disabled', 'person.enabled',
+      'factor.added', 'factor.removed', 'passkey.added', 'passkey.removed', 'passkey.cloned', 'recovery_code.used', 'recovery_codes.made',
+      'recovery.started', 'recovery.refused', 'recovery.finished') then 'person'
+    when p_action = 'role.edited' then 'role'
+    when p_action in ('identity.linked', 'identity.unlinked', 'recovery.hurried', 'recovery.stopped') then 'there'
   end $$;
 
 -- By which of the tenant's settings a line is kept; null: for ever, since the chain needs it.
 create function app.kept_as(p_action text) returns text language sql immutable as $$
   select case
     when p_action = 'audit.removed' then null
-    when p_action like 'session.%' then 'signins'
+    when p_action like 'session.%' or p_action in ('proof.refused', 'sso.refused') then 'signins'
     when p_action in ('ticket.private_read', 'tickets.private_listed', 'file.downloaded', 'files.downloaded', 'viewing.screen',
       'viewing.downloaded', 'letter.read', 'access.denied') then 'reading'
     else 'changes' end $$;
@@ -43,7 +52,8 @@ declare me record; s record; n integer;
 begin
   select * into me from app.live_session(p_token);
   if not found then return; end if;
-  select x.id, x.network into s from session x where x.token_hash = p_token for update;  -- one at a time: the bound holds
+  perform pg_advisory_xact_lock(hashtextextended('denied:' || me.user_id, 0));  -- one at a time, in all their sessions: one line says "more"
+  select x.id, x.network into s from session x where x.token_hash = p_token;
   select count(*) into n from (select from audit a where a.tenant_id = me.tenant_id and a.actor_id = me.user_id
     and a.action = 'access.denied' and a.at > clock_timestamp() - interval '1 hour' limit 20) lately;
   if n < 20 then

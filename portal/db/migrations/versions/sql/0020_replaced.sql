@@ -13,6 +13,22 @@ begin
     null);
 end $$;
 
+-- A client's lines stand at their company. What somebody does about themselves stands at none, or at the one whose provider it is about,
+-- if they belong there: in which of their companies they were just then is nobody's business.
+create or replace function app.record(p_action text, p_company uuid, p_subject uuid, p_detail jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare here uuid := app.company();
+begin
+  if app.tenant() is null then raise exception 'no context' using errcode = '42501'; end if;
+  if here is null then
+    here := p_company;
+  elsif app.told(p_action) in ('person', 'there') and p_subject is not distinct from app.person() then
+    select m.company_id into here from membership m
+      where m.tenant_id = app.tenant() and m.user_id = app.person() and m.company_id = p_company;
+  end if;
+  perform app.write_audit(app.tenant(), here, app.person(), p_action, p_subject, p_detail);
+end $$;
+
 create or replace function app.may_see(p_ticket uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select exists (select from ticket t where t.id = p_ticket and t.tenant_id = app.tenant() and t.company_id = app.company()

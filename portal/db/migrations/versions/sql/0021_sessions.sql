@@ -66,7 +66,7 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
 
 create function app.my_limits(out idle interval, out whole interval)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select l.idle, l.whole from app.limits_of(app.tenant(), app.person()) l $$;
+  select l.idle, l.whole from app.limits_of(app.tenant(), app.person()) l where app.viewer() is null $$;
 
 create function app.end_my_session(p_session uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
