@@ -13,7 +13,7 @@ from portal.domain.base import uuid7
 #: E-mail, name, role, how many working days ago. After seven days an invitation is over.
 _INVITED = (
     ('jonas@acme.example', 'Jonas Weber', 'ClientUser', 2),
-    ('petra@acme.example', 'Petra Lang', 'ClientBilling', 25),
+    ('petra@acme.example', 'Petra Lang', 'ClientBilling', 12),
 )
 _REVIEWED = 20  # working days ago
 _ADDRESS = {'name': 'Accounts', 'street': 'Hafenstraße 2', 'postal_code': '30159', 'city': 'Hannover', 'country': 'Germany'}
@@ -51,7 +51,12 @@ def _add_review(found: telling.Rows, where: dict[str, UUID], ids: telling.Ids, d
 
 def _add_rule(found: telling.Rows, tenant: UUID, ids: telling.Ids, days: Days) -> None:
     """Of a role that nobody of the cast has there: an old demo would else ask for more than the password."""
-    where, me, by, at = {'tenant_id': tenant, 'company_id': ids.companies['bolt']}, uuid7(), ids.people['mona'], days.moment(5, time(15))
+    where, me, by, at = (
+        {'tenant_id': tenant, 'company_id': ids.companies['bolt']},
+        uuid7(),
+        ids.people['mona'],
+        days.moment(5, time(15)),
+    )
     from_on = (days.today.replace(day=1) + timedelta(days=32)).replace(day=1).isoformat()
     _add(found, 'factor_rule', **where, id=me, user_type='client', role='ClientBilling', from_on=from_on, grace_days=14, sso_counts=True,
          made_by_id=by, made_at=at)  # fmt: skip
@@ -59,7 +64,9 @@ def _add_rule(found: telling.Rows, tenant: UUID, ids: telling.Ids, days: Days) -
          sso_counts=True)  # fmt: skip
 
 
-def _log(found: telling.Rows, where: dict[str, UUID], actor: UUID, at: datetime, action: str, subject: UUID, **detail: Any) -> None:
+def _log(
+    found: telling.Rows, where: dict[str, UUID], actor: UUID, at: datetime, action: str, subject: UUID, **detail: Any
+) -> None:
     _add(found, 'audit', **where, id=telling.id_at(at), at=at, actor_id=actor, action=action, subject_id=subject, detail=detail)
 
 
