@@ -12,6 +12,7 @@ from portal.pages.staff import (
     audit,
     categories,
     companies,
+    explaining,
     health,
     mail,
     new_ticket,
@@ -41,7 +42,7 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *roles.SCREENS, *access.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *roles.SCREENS, *access.SCREENS, *explaining.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
     *health.SCREENS, *audit.SCREENS, *view_as.SCREENS, *replies.SCREENS, *settings.SCREENS, *exports.screens('queue'),
 )  # fmt: skip
 
