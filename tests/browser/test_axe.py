@@ -206,6 +206,7 @@ async def remove_person(page: Page) -> None:
 
 
 async def wrong_address(page: Page) -> None:
+    await page.get_by_role('button', name='More to do for').click()
     await page.get_by_role('button', name='Change the e-mail address').click()
     await page.locator('#client-email').fill('ada@acme.example')
     await page.locator('[form=person-form]').click()

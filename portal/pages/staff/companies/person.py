@@ -85,7 +85,7 @@ class PersonPage:
         return render(
             'staff/person.html', here=here, recovery=self.recovering.state(self.id), person=person, manages=self.manages, first=self.places[0][1] if self.places else None,
             head=Markup('<a class="plain" href="mailto:{0}">{0}</a>').format(person.email),
-            state=state_of(person.disabled_at, self.presence), actions=self._actions(), more=self._more(),
+            state=state_of(person.disabled_at, self.presence), actions=self._actions(),
             places=[
                 (company, self._role(m), self._place_menu(company), self.here.url(f'/people/{self.id}/access', company=company.slug))
                 for m, company in self.places
@@ -93,7 +93,7 @@ class PersonPage:
             others=[Option(company.slug, company.name) for company in self.others], values=self.values, errors=self.errors,
             draft=f'add-place:{self.id}:{self.by.user_id}', role_options=self.roles, tickets=self._tickets(), facts=self._facts(),
             lately=[Row(words, note=words_by) for words, words_by in self.lately],
-            add_actions=[Action(_('Add to the company'), type='submit', kind='primary')],
+            add_actions=[Action(_('Add to the company'), type='submit', kind='primary')], more=self._more(),
         )  # fmt: skip
 
     def _role(self, membership: Membership) -> str:
