@@ -7,7 +7,7 @@ from uuid import UUID
 from argon2 import PasswordHasher
 
 from portal.db import cast
-from portal.demo import reading, telling
+from portal.demo import coming, reading, telling
 from portal.demo.days import Days
 from portal.domain.base import uuid7
 
@@ -51,6 +51,7 @@ def rows(password: str, now: datetime | None = None) -> telling.Rows:
     _add_roles(found, ids, days)
     _add_people(found, ids, days, password)
     _add_desk(found, ids, days)
+    coming.add(found, ids, days)
     return found
 
 

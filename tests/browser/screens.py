@@ -29,7 +29,7 @@ ALL = tuple((width, theme) for width in (1440, 820, 390) for theme in ('light', 
 class Picture:
     name: str
     who: str  # as the demo's button names them; empty: nobody has signed in
-    path: str  # `{ticket}`: one that shows much; `{person}`: one of two companies
+    path: str  # `{ticket}`: one that shows much; `{person}`: one of two companies; `{colleague}`: of Ada
     shows: str
     mock: str  # the design's own picture of it
 
@@ -45,6 +45,7 @@ PICTURES = (
     Picture('security', 'Ada Brandt', '/settings/security', 'How one signs in', 'security'),
     Picture('new-app', 'Ada Brandt', '/settings/security/app', 'Setting up an authenticator app', 'second-factor-setup'),
     Picture('people', 'Ada Brandt', '/settings/people', 'A company’s people and their roles', 'people'),
+    Picture('colleague', 'Ada Brandt', '/settings/people/{colleague}', 'What a colleague can see and do, and why', 'person'),
     Picture('invite', 'Ada Brandt', '/settings/people/invite', 'A client admin invites people', 'people'),
     Picture('company-settings', 'Ada Brandt', '/settings/company', 'What a company says of itself', 'settings'),
     Picture('welcome', 'Ada Brandt', '/welcome', 'The first screen after an invitation', ''),
@@ -56,20 +57,20 @@ PICTURES = (
     Picture('company', 'Mona Reyes', '/companies/acme', 'One client: people, roles, tickets', 'company'),
     Picture('edit-company', 'Mona Reyes', '/companies/acme/edit', 'What is known of a client', ''),
     Picture('person', 'Mona Reyes', '/people/{person}', 'One person of a client: companies, tickets', 'person'),
+    Picture('explained', 'Mona Reyes', '/people/{person}/access?company=acme', 'What somebody can see and do, and why', 'person'),
+    Picture('staff-invite', 'Mona Reyes', '/companies/acme/invite', 'Staff invite people of a client', ''),
     Picture('import', 'Mona Reyes', '/import', 'Companies and people from a file', ''),
     Picture('team', 'Mona Reyes', '/team', 'The provider’s own people', 'people'),
-    Picture('access', 'Mona Reyes', '/access', 'Who needs a second factor, from when', ''),
     Picture('roles', 'Mona Reyes', '/roles', 'Built-in roles and own ones', ''),
     Picture('role', 'Mona Reyes', '/roles/new?for=client', 'A role of one’s own', 'role'),
     Picture('replies', 'Mona Reyes', '/replies', 'Texts for answers given again and again', ''),
     Picture('categories', 'Mona Reyes', '/categories', 'What tickets are about', ''),
     Picture('mail', 'Mona Reyes', '/mail', 'What the portal writes to people', ''),
-    Picture('access', 'Mona Reyes', '/access', 'How people come in', ''),
+    Picture('access', 'Mona Reyes', '/access', 'How people come in, what is asked of them, for how long', ''),
     Picture('provider', 'Mona Reyes', '/access/sso/new', 'An identity provider', ''),
     Picture('audit', 'Mona Reyes', '/audit', 'Who did what, and who looked', 'audit'),
     Picture('view-as', 'Mona Reyes', '/view-as/{person}', 'Before looking as a client: a reason', 'view-as-reason'),
     Picture('portal', 'Mona Reyes', '/portal', 'What holds for everybody', ''),
-    Picture('access', 'Mona Reyes', '/access', 'How people come in, and for how long', ''),
     Picture('health', 'Mona Reyes', '/health', 'How the portal is doing', ''),
     Picture('staff-settings', 'Mona Reyes', '/settings', 'Profile and notifications of staff', 'settings'),
 )
@@ -105,7 +106,8 @@ async def _all_of(browser: Browser, portal: Portal, pictures: list[Picture], kin
         for width, theme in kinds:
             await page.set_viewport_size({'width': width, 'height': 900 if width > 390 else 844})
             await page.emulate_media(color_scheme='dark' if theme == 'dark' else 'light')
-            await page.goto(root + picture.path.format(ticket=_ticket(portal), person=_person(portal)))
+            people = {'person': _person(portal, 'mel@both.example'), 'colleague': _person(portal, 'ugo@acme.example')}
+            await page.goto(root + picture.path.format(ticket=_ticket(portal), **people))
             if who:
                 await ready(page)
             await _take(page, FOLDER / f'{picture.name}-{width}-{theme}.png')
@@ -122,8 +124,8 @@ def _ticket(portal: Portal) -> str:
     return f'T-{number}'
 
 
-def _person(portal: Portal) -> str:
-    return str(portal.ask("select id from users where email = 'mel@both.example'"))
+def _person(portal: Portal, email: str) -> str:
+    return str(portal.ask('select id from users where email = %s', email))
 
 
 async def _take(page: Page, file: Path) -> None:

@@ -69,9 +69,17 @@ def addresses(cast: Cast, settings: Settings, maintenance: str) -> Callable[[Mem
     with psycopg.connect(maintenance) as connection:
         letter = connection.execute('select id from mail_outbox where tenant_id = %s', (cast.northwind.id,)).fetchone()
         batch = connection.execute('select id from import_batch where tenant_id = %s', (cast.northwind.id,)).fetchone()
-    assert letter and batch
+        whose = {'of': cast.northwind.id}
+        role = connection.execute('select id from role where tenant_id = %(of)s', whose).fetchone()
+        provider = connection.execute('select id from identity_provider where tenant_id = %(of)s', whose).fetchone()
+    assert letter and batch and role and provider
     own = {'label': cast.printer.label, 'slug': cast.acme.slug, 'id': str(letter[0])}
-    ids = {'/people/{id}': f'/people/{cast.mel_bolt.user_id}', '/import/{id}': f'/import/{batch[0]}'}
+    mel, ugo = cast.mel_bolt.user_id, cast.ugo.user_id
+    ids = {
+        '/people/{id}': f'/people/{mel}', '/people/{id}/access': f'/people/{mel}/access?company=bolt', '/import/{id}': f'/import/{batch[0]}',
+        '/view-as/{id}': f'/view-as/{mel}', '/team/{id}': f'/team/{cast.tess.user_id}', '/roles/{id}': f'/roles/{role[0]}',
+        '/access/sso/{id}': f'/access/sso/{provider[0]}', '/settings/people/{id}': f'/settings/people/{ugo}',
+    }  # fmt: skip
 
     def of(who: Member) -> list[str]:
         screens: tuple[Screen, ...] = (staff if who.side == 'staff' else client).spec(settings).screens
@@ -198,6 +206,7 @@ async def remove_person(page: Page) -> None:
 
 
 async def wrong_address(page: Page) -> None:
+    await page.get_by_role('button', name='More to do for').click()
     await page.get_by_role('button', name='Change the e-mail address').click()
     await page.locator('#client-email').fill('ada@acme.example')
     await page.locator('[form=person-form]').click()

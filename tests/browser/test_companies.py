@@ -104,6 +104,7 @@ async def test_on_a_phone_long_names_fit_and_a_card_is_one_link(page_as: PageAs,
         if leads_on:
             await leads_on.click()
             await mona.wait_for_url('**/msp/people/*')
+            await mona.get_by_role('button', name='More to do for').click()
             await expect(mona.get_by_role('button', name='Disable')).to_be_visible()
     await mona.get_by_role('button', name='Disable').click()
     buttons = mona.get_by_role('dialog').get_by_role('button')

@@ -93,5 +93,12 @@ async def test_own_roles_are_offered_and_known_to_imports(visitor: Someone, cast
     assert 'Reader' in words(page)
     team = await visitor(cast.mona).get('/msp/team')
     assert f'href="/msp/team/{cast.tess.user_id}"' in team.shown
+    for path, name in (
+        (f'/msp/team/{cast.tess.user_id}', 'Tess Okafor'),
+        (f'/msp/people/{cast.mel_bolt.user_id}/access?company=bolt', 'Mel Duarte'),
+    ):
+        why = await visitor(cast.mona).get(path)
+        assert name in words(why)
+        assert 'Close and reopen tickets' in words(why)
     assert role_named(' reader', {'Reader': 'its id'}) == 'its id'
     assert role_named('Client admin', {'Reader': 'its id'}) == 'ClientAdmin'

@@ -11,6 +11,7 @@ from portal.pages.shared.tickets import first_name
 async def welcome(here: Here) -> None:
     by = here.visit.by
     here.title(_('Welcome'))
+    here.set_primary(None)
     actions = [Action(_('See what is going on'), href=here.url(''), kind='quiet')]
     if by.may(Permission.TICKETS_OPEN):
         actions.insert(0, Action(_('Ask for help'), href=here.url('/tickets/new'), kind='primary', icon='plus'))

@@ -26,6 +26,7 @@ class NewApp:
 
     async def build(self) -> None:
         self.here.title(_('Add an authenticator app'))
+        self.here.set_primary(None)
         if self.fresh:
             await self._begin()
         self.island = self.here.island(self._html(), self._act)

@@ -13,8 +13,8 @@ SECTIONS: tuple[Callable[[Here], Awaitable[None]], ...] = (
     password.build,
     passkeys.build,
     factors.build,
-    accounts.build,
     sessions.build,
+    accounts.build,
 )
 
 

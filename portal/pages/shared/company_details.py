@@ -6,7 +6,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.components.island import Act
 from portal.components.render import render
 from portal.components.values import Action, Crumb, Option
-from portal.domain.access import Permission
 from portal.domain.base import Wrong, uuid7
 from portal.domain.particulars import CONTACTS, MOST_SITES, PLACE, MovedOn, change_own_company, change_particulars, particulars
 from portal.domain.people import Company, company_by_slug, members
@@ -58,7 +57,7 @@ class CompanyDetails:
             'shared/company_details.html', staff=staff, crumbs=crumbs, company=self.company, msp=self.by.tenant.short_name, values=self.typed,
             errors=self.errors, sites=self.sites, people=self.people, contacts=[(kind, *contact_words(kind)) for kind in CONTACTS],
             more=len(self.sites) < MOST_SITES, draft=f'company-details:{self.company.id}:{self.by.user_id}',
-            actions=[Action(_('Save changes'), type='submit', kind='primary')], review=self.by.may(Permission.PEOPLE_MANAGE) and not staff,
+            actions=[Action(_('Save changes'), type='submit', kind='primary')],
             here=self.here,
         )  # fmt: skip
 

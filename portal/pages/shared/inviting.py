@@ -12,6 +12,7 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, Crumb, Option, Text
 from portal.domain.access import Role, UserType, role_label
 from portal.domain.base import NotFound, Wrong, now
+from portal.domain.granting import roles
 from portal.domain.invitations import (
     Invitation,
     Wanted,
@@ -28,7 +29,7 @@ from portal.domain.inviting_many import MOST_LINES, Line, preview, read_list
 from portal.domain.people import company_by_slug
 from portal.i18n import LANGUAGES, _, _n, day
 from portal.pages.screens import Here
-from portal.pages.shared.people import role_hint, with_link
+from portal.pages.shared.people import in_short, role_hint, with_link
 
 
 def invitation_state(invitation: Invitation) -> Markup:
@@ -129,6 +130,7 @@ class Inviting:
         self.here.set_primary(None)
         async with self.here.visit.work() as db:
             self.roles = await roles_to_give(db, self.by, self.user_type)
+            self.own_hints = {role.key: in_short(role) for role in await roles(db, self.user_type) if not role.role}
         self.island = self.here.island(self._html(), self._act)
         self.many = self.here.island(self._many(), self._act)
         self.list = InvitedList(self.here, self.company_id)
@@ -139,7 +141,7 @@ class Inviting:
     def _html(self) -> Markup:
         return render(
             'shared/invite.html', crumbs=self.crumbs, company=self.company, msp=self.by.tenant.short_name, staff=self.company_id is None,
-            values=self.values, errors=self.errors, role_options=[Option(value, label, role_hint(value)) for value, label in self.roles],
+            values=self.values, errors=self.errors, role_options=[Option(value, label, self.own_hints.get(value) or role_hint(value)) for value, label in self.roles],
             languages=[Option(code, name) for code, name in LANGUAGES.items()], draft=f'invite:{self.company_id}:{self.by.user_id}',
             actions=[Action(_('Send the invitation'), type='submit', kind='primary')],
         )  # fmt: skip

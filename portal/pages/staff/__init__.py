@@ -12,6 +12,7 @@ from portal.pages.staff import (
     audit,
     categories,
     companies,
+    explaining,
     health,
     mail,
     new_ticket,
@@ -30,8 +31,8 @@ PLACES = (
     Place('queue', L_('Queue'), '', 'list-checks', Permission.TICKETS_SEE, count='ours', counts=L_('with us')),
     Place('companies', L_('Companies'), '/companies', 'building-2', Permission.COMPANIES_SEE, L_('Clients')),
     Place('team', L_('Team'), '/team', 'users', Permission.STAFF_MANAGE, L_('Tenant')),
-    Place('access', L_('Access'), '/access', 'shield-check', Permission.ACCESS_MANAGE, L_('Tenant')),
     Place('roles', L_('Roles'), '/roles', 'key-round', Permission.ROLES_MANAGE, L_('Tenant')),
+    Place('access', L_('Access'), '/access', 'shield-check', Permission.ACCESS_MANAGE, L_('Tenant')),
     Place('categories', L_('Categories'), '/categories', 'tag', Permission.TENANT_MANAGE, L_('Tenant')),
     Place('mail', L_('Mail'), '/mail', 'mail', Permission.MAIL_READ, L_('Tenant')),
     Place('portal', L_('Portal'), '/portal', 'sliders-horizontal', Permission.TENANT_MANAGE, L_('Tenant')),
@@ -41,7 +42,7 @@ PLACES = (
     Place('settings', L_('Settings'), '/settings', 'settings-2', Permission.PROFILE_EDIT, L_('You')),
 )
 SCREENS = (
-    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *roles.SCREENS, *access.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
+    *queue.SCREENS, *new_ticket.SCREENS, *ticket.SCREENS, *companies.SCREENS, *team.SCREENS, *roles.SCREENS, *access.SCREENS, *explaining.SCREENS, *categories.SCREENS, *mail.SCREENS, *tenant.SCREENS,
     *health.SCREENS, *audit.SCREENS, *view_as.SCREENS, *replies.SCREENS, *settings.SCREENS, *exports.screens('queue'),
 )  # fmt: skip
 

@@ -45,8 +45,8 @@ class ViewAs:
             'staff/view_as.html', here=self.here, person=self.person, values=self.values, errors=self.errors,
             places=[Option(c.slug, c.name, role_label(m.role) if m.role else '') for m, c in self.places],
             draft=f'view-as:{self.id}:{self.here.visit.by.user_id}',
-            actions=[Action(_('Cancel'), href=self.here.url(f'/people/{self.id}'), kind='quiet'),
-                     Action(_('Look as {name}', name=name), type='submit', kind='primary', icon='eye')],
+            actions=[Action(_('Look as {name}', name=name), type='submit', kind='primary', icon='eye'),
+                     Action(_('Cancel'), href=self.here.url(f'/people/{self.id}'), kind='quiet')],
         )  # fmt: skip
 
     async def _act(self, act: Act) -> None:

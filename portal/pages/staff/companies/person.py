@@ -93,7 +93,7 @@ class PersonPage:
             others=[Option(company.slug, company.name) for company in self.others], values=self.values, errors=self.errors,
             draft=f'add-place:{self.id}:{self.by.user_id}', role_options=self.roles, tickets=self._tickets(), facts=self._facts(),
             lately=[Row(words, note=words_by) for words, words_by in self.lately],
-            add_actions=[Action(_('Add to the company'), type='submit', kind='primary')],
+            add_actions=[Action(_('Add to the company'), type='submit', kind='primary')], more=self._more(),
         )  # fmt: skip
 
     def _role(self, membership: Membership) -> str:
@@ -104,18 +104,23 @@ class PersonPage:
     def _actions(self) -> list[Action]:
         look = [Action(_('View as {name}', name=first_name(self.person.name)), href=self.here.url(f'/view-as/{self.id}'), icon='eye')] if (
             self.by.may(Permission.VIEW_AS) and not self.person.disabled_at and any(not c.archived_at for _m, c in self.places)) else []  # fmt: skip
-        signs_out = [Action(_('Sign out everywhere'), act='sign-out', kind='quiet', icon='log-out')] if self.signs_out else []
         if not self.manages:
-            return [*look, *signs_out]
+            return look
+        edit = Action(_('Edit'), act='ask-edit', icon='pencil')
         if self.person.disabled_at:
-            return [Action(_('Edit'), act='ask-edit', icon='pencil'), Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
+            return [edit, Action(_('Enable'), act='ask-enable', icon='rotate-ccw')]
+        return [*look, edit]
+
+    def _more(self) -> list[MenuItem]:
+        """What is seldom done, and needs no button of its own."""
+        signs_out = [MenuItem(_('Sign out everywhere'), act='sign-out', icon='log-out')] if self.signs_out else []
+        if not self.manages or self.person.disabled_at:
+            return signs_out if not self.person.disabled_at else []
         return [
-            *look,
-            Action(_('Edit'), act='ask-edit', icon='pencil'),
-            Action(_('Change the e-mail address'), act='ask-email', kind='quiet', icon='mail'),
-            *self.recovering.buttons(self.id),
+            MenuItem(_('Change the e-mail address'), act='ask-email', icon='mail'),
+            *self.recovering.actions(self.id),
             *signs_out,
-            Action(_('Disable'), act='ask-disable', kind='quiet', icon='circle-slash'),
+            MenuItem(_('Disable'), act='ask-disable', icon='circle-slash', danger=True, divided=True),
         ]
 
     def _columns(self) -> list[Column]:

@@ -43,7 +43,7 @@ async def of_client(here: Here) -> None:
             for _m, c in places
         ]
         return render(
-            'staff/access.html', title=person.name, lead=f'{held.label} · {place[1].name}' if held and place else '',
+            'staff/explaining.html', title=person.name, lead=f'{held.label} · {place[1].name}' if held and place else '',
             crumbs=[Crumb(_('Companies'), here.url('/companies')), Crumb(person.name, here.url(f'/people/{user_id}')), Crumb(_('What they can see and do'))],
             tabs=tabs if len(tabs) > 1 else [], statement=statement(person.name, held, seen),
             explained=explained(person.name, held, among, UserType.CLIENT, asked=asked, about=about),
@@ -76,7 +76,7 @@ async def of_colleague(here: Here) -> None:
         held = role_of_staff(person.staff_role, person.staff_role_id, among)
         here.title(person.name)
         return render(
-            'staff/access.html', title=person.name, lead=f'{held.label} · {person.email}' if held else person.email,
+            'staff/explaining.html', title=person.name, lead=f'{held.label} · {person.email}' if held else person.email,
             crumbs=[Crumb(_('Team'), here.url('/team')), Crumb(person.name)], tabs=[], statement=statement(person.name, held, None),
             explained=explained(person.name, held, among, UserType.INTERNAL),
         )  # fmt: skip
