@@ -39,7 +39,8 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
     'has', app.has_factor(app.tenant(), app.person()),
     'passkey', exists (select from passkey where tenant_id = app.tenant() and user_id = app.person()),
     'declined', exists (select from passkey_owner where tenant_id = app.tenant() and user_id = app.person() and declined_at is not null),
-    'typed', coalesce((select 'password' = any (proofs) from session where tenant_id = app.tenant() and id = app.session()), false)) $$;
+    'typed', coalesce((select 'password' = any (proofs) from session where tenant_id = app.tenant() and id = app.session()), false))
+  where app.viewer() is null $$;
 
 -- Everybody who stands under a rule, for staff who decide about them.
 create function app.factor_states() returns table (user_id uuid, due_at timestamptz, has boolean)

@@ -253,12 +253,12 @@ end $$;
 create function app.my_address_change() returns table (new_email text, expires_at timestamptz, old_done boolean, new_done boolean)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select c.new_email, c.expires_at, c.old_at is not null, c.new_at is not null from email_change c
-  where c.tenant_id = app.tenant() and c.user_id = app.person() and c.ended_at is null and c.expires_at > now() $$;
+  where c.tenant_id = app.tenant() and c.user_id = app.person() and app.viewer() is null and c.ended_at is null and c.expires_at > now() $$;
 
 create function app.cancel_my_address_change() returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
-  update email_change set ended_at = now() where tenant_id = app.tenant() and user_id = app.person() and ended_at is null;
+  update email_change set ended_at = now() where tenant_id = app.tenant() and user_id = app.person() and app.viewer() is null and ended_at is null;
   return found;
 end $$;
 
