@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,6 +18,7 @@ from portal.pages.auth.forms import ROOT, Side, next_for
 from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.sessions import Proof
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 SET_UP: dict[Side, str] = {'client': '/auth/client-portal/set-up', 'staff': '/auth/msp/set-up'}
 SECOND: dict[Side, str] = {'client': '/auth/client-portal/second', 'staff': '/auth/msp/second'}
@@ -77,8 +77,8 @@ class Waiting:
     next: str | None
 
 
-def _serializer(settings: Settings, mark: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt=f'second|{mark}')
+def _serializer(settings: Settings, mark: str) -> Signer:
+    return signer(settings, f'second|{mark}')
 
 
 async def _to(

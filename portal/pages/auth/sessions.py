@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
 from portal import visit
 from portal.guard import cookie_name, read_cookie
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 from portal.visit import token_of
 
 DEVICE, LAST_COMPANY = 'portal-device', 'portal-company'
@@ -87,8 +87,8 @@ class Device:
         return hashlib.sha256(f'{self.id}|{user}|{mark}'.encode()).hexdigest()[:22]
 
 
-def _serializer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='device')
+def _serializer(settings: Settings) -> Signer:
+    return signer(settings, 'device')
 
 
 def device_of(request: Request) -> Device:

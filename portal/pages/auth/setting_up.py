@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import segno
-from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from pyotp.totp import TOTP
 from sqlalchemy.exc import IntegrityError
@@ -31,6 +30,7 @@ from portal.pages.auth.forms import ROOT, Side, side_of, typed
 from portal.pages.auth.signin import SIGNIN
 from portal.passkeys import NotGood
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 PASSKEY: dict[Side, str] = {'client': '/auth/client-portal/set-up/passkey', 'staff': '/auth/msp/set-up/passkey'}
 HOUR = 3600  # seconds
@@ -153,8 +153,8 @@ def _new() -> App:
     return App(uuid7(), base64.b32encode(secrets.token_bytes(20)).decode())
 
 
-def _signer(settings: Settings, user: UUID) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt=f'set-up|{user}')
+def _signer(settings: Settings, user: UUID) -> Signer:
+    return signer(settings, f'set-up|{user}')
 
 
 def _read(request: Request, user: UUID, said: str) -> App | None:
