@@ -89,6 +89,7 @@ async def take_passkey(request: Request) -> Response:
     """Signs in with a passkey alone; whatever is wrong with it, the words are the same."""
     side, fields = side_of(request), await typed(request)
     tenant = request.state.tenant.id
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     try:
         user = await passkeys.alone(request, side, fields.get('credential', ''))
     except throttle.TooSoon as e:

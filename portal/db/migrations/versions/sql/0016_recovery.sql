@@ -197,7 +197,7 @@ begin
 end $$;
 
 create function app.set_up_totp(p_tenant uuid, p_user uuid, p_proofs text[], p_recovery uuid, p_id uuid, p_name text, p_secret bytea,
-                                p_step bigint) returns boolean
+                                p_step bigint, p_codes bytea[]) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
   perform from users where tenant_id = p_tenant and id = p_user and disabled_at is null for update;
@@ -207,6 +207,9 @@ begin
   if not found then return false; end if;
   if not app.may_set_up(p_tenant, p_user, p_proofs, p_recovery, p_id) then raise exception 'not now' using errcode = '23001'; end if;
   perform app.write_audit(p_tenant, null, p_user, 'factor.added', p_user, jsonb_build_object('kind', 'totp', 'name', p_name));
+  delete from recovery_code where tenant_id = p_tenant and user_id = p_user;
+  insert into recovery_code (tenant_id, user_id, digest) select p_tenant, p_user, d from unnest(p_codes) d;
+  perform app.write_audit(p_tenant, null, p_user, 'recovery_codes.made', p_user, jsonb_build_object('count', cardinality(p_codes)));
   return true;
 end $$;
 
