@@ -43,6 +43,11 @@ def cookie_name(settings: Settings) -> str:
     return '__Host-portal' if settings.secure else 'portal'
 
 
+def small_cookie(settings: Settings, name: str) -> str:
+    """Of a cookie that is sent to the doors alone, so that `__Host-` is not for it."""
+    return f'__Secure-{name}' if settings.secure else name
+
+
 class Guard:
     """Pure ASGI, because it must see websockets too."""
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal import visit
-from portal.guard import cookie_name, read_cookie
+from portal.guard import cookie_name, read_cookie, small_cookie
 from portal.settings import Settings
 from portal.signing import BadData, Signer, signer
 from portal.visit import token_of
@@ -94,7 +94,7 @@ def _serializer(settings: Settings) -> Signer:
 def device_of(request: Request) -> Device:
     """A new one where the browser brings none, or one that we did not sign."""
     try:
-        payload: Any = _serializer(request.state.settings).loads(request.cookies.get(DEVICE, '')[:4000], max_age=YEAR)
+        payload: Any = _serializer(request.state.settings).loads(request.cookies.get(small_cookie(request.state.settings, DEVICE), '')[:4000], max_age=YEAR)
         return Device(str(payload['id']), tuple(map(str, payload['people'])))
     except (BadData, KeyError, TypeError):
         return Device(secrets.token_urlsafe(12))
@@ -128,7 +128,8 @@ async def _mark(tenant: UUID, user: UUID | None) -> str:
 def _remember(request: Request, response: Response, device: Device) -> None:
     settings: Settings = request.state.settings
     value = str(_serializer(settings).dumps({'id': device.id, 'people': device.people}))
-    response.set_cookie(DEVICE, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+    name = small_cookie(settings, DEVICE)
+    response.set_cookie(name, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
 
 
 # the more particular first: every browser also calls itself one of the later ones
