@@ -74,3 +74,11 @@ def test_neighbours_share_a_place(settings: Settings) -> None:
     assert place(request(settings, '2001:db8::1')) == place(request(settings, '2001:db8::ffff:1')) == '2001:db8::/64'
     assert place(request(settings, '::ffff:192.0.2.9')) == '192.0.2.0/24'
     assert place(request(settings, 'fe80::1%eth0')) == 'fe80::/64'
+
+
+def test_behind_tls_the_cookie_of_a_device_has_a_prefix() -> None:
+    secure = conftest.test_settings(PORTAL_URL='https://portal.example')
+    cookie = cookie_after(request(secure), uuid4())
+    assert cookie.startswith('__Secure-portal-device=')
+    assert sessions.device_of(request(secure, cookie=cookie)).people
+    assert not sessions.device_of(request(secure, cookie=cookie.removeprefix('__Secure-'))).people
