@@ -103,7 +103,9 @@ def _refuse(why: str) -> None:
         case 'open':
             raise Wrong(reason=_('They are being helped already.'))
         case 'none':
-            raise Wrong(reason=_('They have no second factor that could be lost. For a new password, “Forgot your password?” is enough.'))
+            raise Wrong(
+                reason=_('They have no second factor that could be lost. For a new password, “Forgot your password?” is enough.')
+            )
         case 'often':
             raise Wrong(reason=_('They were written to three times today. Try again tomorrow, or speak to them.'))
         case _:

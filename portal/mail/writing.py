@@ -339,7 +339,16 @@ def _taken_away(facts: Facts) -> list[str]:
         'address': lambda name: _('the change of your address to {email}', email=name),
     }
     things = '; '.join(words[kind](name) for kind, name in facts.removed if kind in words)
-    return [_('This has ended, too, since it was under way, or was added after the oldest other session had begun: {things}.', things=things)] if things else []
+    return (
+        [
+            _(
+                'This has ended, too, since it was under way, or was added after the oldest other session had begun: {things}.',
+                things=things,
+            )
+        ]
+        if things
+        else []
+    )
 
 
 def _not_you(facts: Facts) -> str:

@@ -102,7 +102,9 @@ async def test_what_another_company_has_begun_is_nothing_to_ada(visit_as: VisitA
         assert c.execute(asked, (mel,)).fetchone() == (2,)
 
 
-async def test_the_person_stops_all_of_it_with_one_link(visit_as: VisitAs, cast: Cast, maintenance: str, portal: Database) -> None:
+async def test_the_person_stops_all_of_it_with_one_link(
+    visit_as: VisitAs, cast: Cast, maintenance: str, portal: Database
+) -> None:
     for by in (cast.bea, cast.ada):
         await start(visit_as, by, cast.mel_acme.user_id)
     id = row(maintenance, cast.mel_acme)[0]

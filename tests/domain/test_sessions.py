@@ -145,7 +145,11 @@ async def test_that_was_not_me_takes_away_what_was_added_meanwhile(
 ) -> None:
     """A thief has been in for two days. What Ada had before stays; what came since goes, and so does what is under way."""
     await again(cast.ada)
-    sql("update session set created_at = now() - interval '2 days' where user_id = %s and token_hash <> %s", cast.ada.user_id, cast.ada.token)
+    sql(
+        "update session set created_at = now() - interval '2 days' where user_id = %s and token_hash <> %s",
+        cast.ada.user_id,
+        cast.ada.token,
+    )
     with psycopg.connect(maintenance, autocommit=True) as c:
         for days, name in ((9, 'before'), (1, 'thief')):
             at = c.execute('select now() - make_interval(days => %s)', (days,)).fetchone()
@@ -330,7 +334,9 @@ async def test_a_new_device_is_told_once_and_what_is_known_never(cast: Cast, aga
     assert await asks() is None
 
 
-async def test_a_known_device_is_new_after_another_password(cast: Cast, again: Again, sql: Sql, maintenance: str, portal: Database) -> None:
+async def test_a_known_device_is_new_after_another_password(
+    cast: Cast, again: Again, sql: Sql, maintenance: str, portal: Database
+) -> None:
     key = secrets.token_bytes(32)
     await again(cast.ada, key=key)
     mark = (await portal.ask('select app.device_mark(:t, :u)', t=cast.northwind.id, u=cast.ada.user_id))[0]

@@ -62,7 +62,13 @@ def asking(request: Request, options: dict[str, Any], cookie: str) -> Response:
     settings: Settings = request.state.settings
     response = JSONResponse(options)
     response.set_cookie(
-        small_cookie(settings, COOKIE), cookie, max_age=passkeys.SECONDS, path='/', secure=settings.secure, httponly=True, samesite='strict'
+        small_cookie(settings, COOKIE),
+        cookie,
+        max_age=passkeys.SECONDS,
+        path='/',
+        secure=settings.secure,
+        httponly=True,
+        samesite='strict',
     )
     return response
 
@@ -71,7 +77,9 @@ async def answer(request: Request, said: str, purpose: Purpose) -> tuple[dict[st
     """The device's answer to a challenge of this browser, which is used up by it, right or wrong; raises NotGood."""
     credential = passkeys.read_credential(said)
     tenant = request.state.tenant.id
-    asked = passkeys.answered(request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), credential, tenant, purpose)
+    asked = passkeys.answered(
+        request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), credential, tenant, purpose
+    )
     question = 'select app.use_challenge(:tenant, :digest, :seconds)'
     if not (await visit.database.ask(question, tenant=tenant, digest=asked.digest, seconds=passkeys.SECONDS))[0]:
         raise NotGood

@@ -90,7 +90,9 @@ async def helps(request: Request, user: UUID) -> bool:
 
 
 async def of(request: Request, user: UUID) -> UUID | None:
-    recovery = links.recovery_of(request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), 'use')
+    recovery = links.recovery_of(
+        request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), 'use'
+    )
     found = await _found(request, recovery)
     return recovery if found is not None and found.user_id == user and found.state == 'ready' else None
 

@@ -94,7 +94,9 @@ def _serializer(settings: Settings) -> Signer:
 def device_of(request: Request) -> Device:
     """A new one where the browser brings none, or one that we did not sign."""
     try:
-        payload: Any = _serializer(request.state.settings).loads(request.cookies.get(small_cookie(request.state.settings, DEVICE), '')[:4000], max_age=YEAR)
+        payload: Any = _serializer(request.state.settings).loads(
+            request.cookies.get(small_cookie(request.state.settings, DEVICE), '')[:4000], max_age=YEAR
+        )
         return Device(str(payload['id']), tuple(map(str, payload['people'])))
     except (BadData, KeyError, TypeError):
         return Device(secrets.token_urlsafe(12))
