@@ -43,6 +43,11 @@ def cookie_name(settings: Settings) -> str:
     return '__Host-portal' if settings.secure else 'portal'
 
 
+def small_cookie(settings: Settings, name: str) -> str:
+    """Of a cookie that is sent to the doors alone, so that `__Host-` is not for it."""
+    return f'__Secure-{name}' if settings.secure else name
+
+
 class Guard:
     """Pure ASGI, because it must see websockets too."""
 
@@ -376,7 +381,15 @@ def over(client: Client) -> str:
     owner = visit_of(client)
     if owner and owner.viewing:  # the session of the staff may live yet
         return f'{MSP}/people/{owner.by.user_id}?looked=over'
-    return (SIGN_IN[MSP] if owner and owner.by.is_staff else SIGN_IN[CLIENT]) + '?why=over'
+    back = f'&next={quote(address_of(client), safe="")}' if owner else ''
+    return (SIGN_IN[MSP] if owner and owner.by.is_staff else SIGN_IN[CLIENT]) + '?why=over' + back
+
+
+def address_of(client: Client) -> str:
+    """What the page shows now: screens change without loading."""
+    request = client.request
+    query = f'?{request.url.query}' if request.url.query else ''
+    return getattr(request.state, 'address', '') or request.url.path + query
 
 
 __all__ = ['Guard', 'Response', 'install', 'leave', 'over']

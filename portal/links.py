@@ -4,9 +4,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 Kind = Literal['reset', 'welcome']
 AGES: dict[str, int] = {'reset': 30 * 60, 'welcome': 7 * 24 * 3600}  # seconds
@@ -23,8 +22,8 @@ def origin_of(host: str | None, settings: Settings) -> str:
     return f'{ours.scheme}://{host}{port}'
 
 
-def _serializer(settings: Settings, mark: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt=f'password|{mark}')
+def _serializer(settings: Settings, mark: str) -> Signer:
+    return signer(settings, f'password|{mark}')
 
 
 def password_token(settings: Settings, tenant: UUID, user: UUID, kind: Kind, mark: str) -> str:
@@ -55,12 +54,12 @@ def is_good(settings: Settings, token: str, mark: str) -> bool:
 
 def recovery_token(settings: Settings, recovery: UUID, what: Literal['stop', 'use']) -> str:
     """For the letters to somebody who has lost a factor. What it does is asked of the recovery's row; it only says which one."""
-    return str(URLSafeTimedSerializer(settings.secret, salt=f'recovery|{what}').dumps(str(recovery)))
+    return str(signer(settings, f'recovery|{what}').dumps(str(recovery)))
 
 
 def recovery_of(settings: Settings, token: str, what: Literal['stop', 'use']) -> UUID | None:
     try:
-        return UUID(URLSafeTimedSerializer(settings.secret, salt=f'recovery|{what}').loads(token[:2000], max_age=RECOVERY))
+        return UUID(signer(settings, f'recovery|{what}').loads(token[:2000], max_age=RECOVERY))
     except (BadData, ValueError, TypeError, AttributeError):
         return None
 
@@ -73,13 +72,13 @@ Mailbox = Literal['old', 'new']
 
 def invitation_token(settings: Settings, tenant: UUID, invitation: UUID, number: int) -> str:
     """Good while this is the number of its newest letter."""
-    return str(URLSafeTimedSerializer(settings.secret, salt='invitation').dumps([str(tenant), str(invitation), number]))
+    return str(signer(settings, 'invitation').dumps([str(tenant), str(invitation), number]))
 
 
 def read_invitation(settings: Settings, token: str) -> tuple[UUID, UUID, int] | None:
     """Tenant, invitation and number, of a token that we made and that is not too old."""
     try:
-        serializer = URLSafeTimedSerializer(settings.secret, salt='invitation')
+        serializer = signer(settings, 'invitation')
         tenant, invitation, number = serializer.loads(token[:2000], max_age=INVITATION)
         return UUID(tenant), UUID(invitation), int(number)
     except (BadData, TypeError, ValueError, AttributeError):
@@ -88,12 +87,12 @@ def read_invitation(settings: Settings, token: str) -> tuple[UUID, UUID, int] | 
 
 def address_token(settings: Settings, tenant: UUID, change: UUID, mailbox: Mailbox) -> str:
     """Says that whoever has it reads what goes to the old, or the new address."""
-    return str(URLSafeTimedSerializer(settings.secret, salt='address').dumps([str(tenant), str(change), mailbox]))
+    return str(signer(settings, 'address').dumps([str(tenant), str(change), mailbox]))
 
 
 def read_address(settings: Settings, token: str) -> tuple[UUID, UUID, Mailbox] | None:
     try:
-        serializer = URLSafeTimedSerializer(settings.secret, salt='address')
+        serializer = signer(settings, 'address')
         tenant, change, mailbox = serializer.loads(token[:2000], max_age=ADDRESS)
         return (UUID(tenant), UUID(change), 'old' if mailbox == 'old' else 'new')
     except (BadData, TypeError, ValueError, AttributeError):

@@ -18,7 +18,7 @@ import psycopg
 from nicegui import Client, background_tasks, ui
 
 from portal import i18n, writing
-from portal.guard import leave, over
+from portal.guard import address_of, leave, over
 from portal.visit import unasked, visit_of
 
 log = logging.getLogger('portal.live')
@@ -129,7 +129,7 @@ async def heard(topic: str) -> None:
             ):
                 await leave(client, over(client))
             elif owner and kind == 'person' and str(owner.by.user_id) == key:
-                await leave(client, client.request.url.path)  # what they may do has changed: the page loads anew
+                await leave(client, address_of(client))  # what they may do has changed: the page loads anew
     if kind == 'writing' and (ticket := writing.heard(key)):
         _ring(f'writing:{ticket}')
         asyncio.get_running_loop().call_later(writing.STAYS + 0.1, _ring, f'writing:{ticket}')

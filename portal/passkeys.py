@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import webauthn
-from itsdangerous import BadData, URLSafeTimedSerializer
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, options_to_json
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -26,6 +25,7 @@ from webauthn.helpers.structs import (
 
 from portal.links import origin_of
 from portal.settings import Settings, is_loopback
+from portal.signing import BadData, Signer, signer
 
 Purpose = Literal['register', 'sign-in', 'second', 'confirm']
 SECONDS = 300  # that a challenge is good for
@@ -70,8 +70,8 @@ class Challenge:
         return hashlib.sha256(self.value).digest()
 
 
-def _serializer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='passkey-challenge')
+def _serializer(settings: Settings) -> Signer:
+    return signer(settings, 'passkey-challenge')
 
 
 def with_new(settings: Settings, cookie: str, tenant: UUID, purpose: Purpose, user: UUID | None = None) -> tuple[Challenge, str]:

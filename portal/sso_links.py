@@ -3,10 +3,9 @@
 from urllib.parse import urlencode
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-
 from portal import links
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 CALLBACK = '/auth/sso/callback'
 LINK_AGE = 300  # seconds
@@ -36,5 +35,5 @@ def may_link(settings: Settings, ticket: str, token: bytes, provider: UUID) -> b
         return False
 
 
-def _signer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='sso-link')
+def _signer(settings: Settings) -> Signer:
+    return signer(settings, 'sso-link')

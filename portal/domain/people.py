@@ -120,6 +120,7 @@ class User(SQLModel, table=True):
     tenant_id: UUID = Field(default=None, foreign_key='tenant.id', sa_column_kwargs=TENANT)
     email: str  # lower case
     email_changed_at: datetime | None = Field(default=None, sa_type=Moment)
+    devices_since: datetime | None = Field(default=None, sa_type=Moment)  # what browsers knew of them before counts no more
     name: str
     phone: str | None = None
     user_type: str

@@ -24,7 +24,7 @@ REASON_MOST = 500  # letters
 class Recovery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint('tenant_id', 'id'),
-        Index('recovery_open', 'tenant_id', 'user_id', unique=True),
+        Index('recovery_open', 'tenant_id', 'user_id', 'company_id', unique=True),
         ForeignKeyConstraint(['tenant_id', 'company_id'], ['company.tenant_id', 'company.id']),
         ForeignKeyConstraint(['tenant_id', 'user_id'], ['users.tenant_id', 'users.id']),
         ForeignKeyConstraint(['tenant_id', 'started_by_id'], ['users.tenant_id', 'users.id']),
@@ -102,6 +102,10 @@ def _refuse(why: str) -> None:
             raise Wrong(reason=_('Nobody helps themselves here. Use a recovery code, or ask somebody else.'))
         case 'open':
             raise Wrong(reason=_('They are being helped already.'))
+        case 'none':
+            raise Wrong(
+                reason=_('They have no second factor that could be lost. For a new password, “Forgot your password?” is enough.')
+            )
         case 'often':
             raise Wrong(reason=_('They were written to three times today. Try again tomorrow, or speak to them.'))
         case _:

@@ -62,16 +62,18 @@ async def end_other_sessions(db: AsyncSession, by: Principal) -> int:
     return await _say(db, 'end_my_other_sessions')
 
 
-@verb(Permission.PROFILE_EDIT)
+@verb(Permission.PROFILE_EDIT, fresh=True)
 async def disown_sessions(db: AsyncSession, by: Principal) -> None:
-    """Somebody else was signed in: all sessions end, the password counts no more, the person gets a letter to set another, and
-    staff who decide about access hear of it."""
+    """Somebody else was signed in: all sessions end, the password counts no more, and neither does any way in that was added
+    since the oldest of the others began. The person gets a letter to set another password, and staff who decide about access hear of it.
+
+    It asks for a proof: whoever sits at somebody's open page could take their second factor away by it."""
     await _say(db, 'disown_my_sessions')
 
 
 @verb(Permission.PROFILE_EDIT)
 async def sign_out_person(db: AsyncSession, by: Principal, person: UUID) -> None:
-    """Ends every session of somebody else; for whom, decides the database. Raises NotAllowed."""
+    """Ends every session of somebody else, who gets a letter; for whom, decides the database. Raises NotAllowed."""
     if not (by.may(Permission.PEOPLE_MANAGE) or by.may(Permission.ACCESS_MANAGE)):
         raise NotAllowed(Permission.PEOPLE_MANAGE)
     if not await _say(db, 'sign_out_person', person):

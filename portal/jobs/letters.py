@@ -147,7 +147,7 @@ async def _facts(db: AsyncSession, letter: Letter, settings: Settings) -> Facts 
         ticket=ticket, comment=comment, comment_html=to_html(comment.body) if comment else None, link=link, hours=hours,
         sso_only=letter.kind == 'password_reset' and (await db.exec(select(sql.app.sso_only(tenant.id, to.id)))).one(),
         due=due, address=letter.to_address or '', files=list(await db.exec(files.order_by(col(File.id)))) if comment else [],
-        session=session,
+        session=session, removed=await _removed(db, to) if letter.kind == 'disowned' else (),
     )  # fmt: skip
 
 
@@ -191,6 +191,12 @@ async def _session(db: AsyncSession, letter: Letter) -> SignIn | None:
     question = 'select device, network, created_at from app.session_facts(%s, %s)'
     row = (await connection.exec_driver_sql(question, (letter.session_id, letter.to_user_id))).first()
     return SignIn(row.device, row.network or '', row.created_at) if row else None
+
+
+async def _removed(db: AsyncSession, to: User) -> tuple[tuple[str, str], ...]:
+    """What ended when they said that somebody else was signed in: kind and name."""
+    found = (await db.exec(select(sql.app.disowned_removed(to.id)))).one()
+    return tuple((each['kind'], each.get('name') or '') for each in found)
 
 
 async def _may_read(db: AsyncSession, to: User, ticket: Ticket) -> bool:

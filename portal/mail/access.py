@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from portal.mail.writing import Facts
 
 KINDS = ('passkey_added', 'passkey_removed', 'passkey_cloned', 'factor_due', 'recovery_started', 'recovery_ready', 'recovery_finished',
-         'recovery_refused')  # fmt: skip
+         'recovery_refused', 'signed_out')  # fmt: skip
 
 
 def subject(facts: 'Facts') -> str:
@@ -21,6 +21,7 @@ def subject(facts: 'Facts') -> str:
         'recovery_started': lambda: _('Somebody says that you have lost your second factor'),
         'recovery_ready': lambda: _('Set up a new second factor for {msp}', msp=msp),
         'recovery_finished': lambda: _('Your access to {msp} has a new second factor', msp=msp),
+        'signed_out': lambda: _('You were signed out of the portal of {msp}', msp=msp),
         'recovery_refused': lambda: _('{name} has stopped the help you began', name=facts.actor.name if facts.actor else ''),
     }[facts.kind]()
 
@@ -75,6 +76,13 @@ def paragraphs(facts: 'Facts') -> list[str]:
                 _('you have set up a new second factor for the portal of {msp}. What you had before opens nothing any more, and you '
                   'were signed out everywhere else.', msp=msp),
                 _('If that was not you, call {msp} now.', msp=msp),
+            ]  # fmt: skip
+        case 'signed_out':
+            return [
+                hello,
+                _('{name} has ended all your sessions in the portal of {msp}. What you sign in with stays the same: sign in again to go '
+                  'on.', name=actor, msp=msp),
+                _('If you do not know why, please ask {name}, or {msp}.', name=actor, msp=msp),
             ]  # fmt: skip
         case _:
             return [hello, _('{name} says that nothing was lost. Somebody may have asked you in their name.', name=actor)]

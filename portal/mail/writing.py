@@ -64,6 +64,7 @@ class Facts:
     due: datetime | None = None  # from when they need a second factor
     wanted: str = ''  # the address that somebody wants instead of theirs
     until: datetime | None = None  # so long an invitation is good
+    removed: tuple[tuple[str, str], ...] = ()  # kind and name of what ended with the sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,7 @@ def paragraphs(facts: Facts) -> list[str]:
                 _('you said that somebody else was signed in as you. All sessions have ended, and your old password does not work '
                   'any more.'),
                 _('Set a new one here. The link works for 30 minutes; later ask for another on the page where you sign in.'),
+                *_taken_away(facts),
                 _('Then look under Settings, Security, whether everything there is yours.'),
             ]  # fmt: skip
         case 'disowned_by':
@@ -324,6 +326,29 @@ def _about_account(facts: Facts) -> str:
         'password_changed': _('your password in the portal of {msp} was changed. Wherever else you were signed in, you were signed '
                               'out.', msp=msp),
     }[facts.kind]  # fmt: skip
+
+
+def _taken_away(facts: Facts) -> list[str]:
+    """What was added while somebody else may have been signed in."""
+    words = {
+        'passkey': lambda name: _('the passkey “{name}”', name=name),
+        'totp': lambda name: _('the authenticator app “{name}”', name=name),
+        'codes': lambda _name: _('the recovery codes'),
+        'account': lambda name: _('the linked account {name}', name=name),
+        'recovery': lambda _name: _('the help with a lost factor that was under way'),
+        'address': lambda name: _('the change of your address to {email}', email=name),
+    }
+    things = '; '.join(words[kind](name) for kind, name in facts.removed if kind in words)
+    return (
+        [
+            _(
+                'This has ended, too, since it was under way, or was added after the oldest other session had begun: {things}.',
+                things=things,
+            )
+        ]
+        if things
+        else []
+    )
 
 
 def _not_you(facts: Facts) -> str:

@@ -131,6 +131,11 @@ class Here:
         """The same screen shows something else now."""
         self.query = {name: value for name, value in query.items() if value}
         self.stage.address(self.url(self.path, **query), replace=replace)
+        self.shown()
+
+    def shown(self) -> None:
+        """Where one comes back to after signing in again."""
+        self.request.state.address = self.url(self.path, **self.query)
 
     def go(self, path: str) -> None:
         self.stage.lead_to(path)
@@ -211,6 +216,7 @@ class Screens:
                 place.delete()
             return
         self.here = here
+        here.shown()
         place.classes(remove='is-coming')
         if before:
             before.close()

@@ -33,12 +33,15 @@ async def test_the_other_one_leaves_within_a_second(page_as: PageAs, cast: Cast)
     await ready(here)
     await expect(here.get_by_text('You are here')).to_be_visible()
     await sign_in(other, cast)
+    await other.locator('nav').first.get_by_role('link', name='Tickets').click()  # a screen that was not loaded
+    await other.wait_for_url('**/client-portal/acme/tickets')
     rows = here.locator('#sessions li')
     await expect(rows).to_have_count(2)  # without loading anew
     await rows.nth(1).get_by_role('button', name=re.compile('Sign out')).click()
     begun = time.monotonic()
     await other.wait_for_url(re.compile('/auth/client-portal/signin'), timeout=5000)
     assert time.monotonic() - begun < 5
+    assert 'next=%2Fclient-portal%2Facme%2Ftickets' in other.url
     await expect(rows).to_have_count(1)
     await expect(here.get_by_text('You are here')).to_be_visible()
 

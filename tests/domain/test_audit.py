@@ -125,8 +125,8 @@ async def a_rule(db: AsyncSession, by: Principal, c: Cast) -> None:
 
 
 async def hurries_and_stops(db: AsyncSession, by: Principal, c: Cast) -> None:
-    await recovery.hurry_recovery(db, by, c.bill.user_id)
-    await recovery.stop_recovery(db, by, c.bill.user_id)
+    await recovery.hurry_recovery(db, by, c.mel_acme.user_id)
+    await recovery.stop_recovery(db, by, c.mel_acme.user_id)
 
 
 async def opens(db: AsyncSession, by: Principal, c: Cast) -> None:
@@ -386,11 +386,11 @@ CASES = (
               Line('factor_rule.removed', detail={'user_type': 'internal'}))),
     Case('policy.change_recovery_hours', 'mona', lambda db, by, _c: policy.change_recovery_hours(db, by, '48'),
          only(Line('tenant.recovery_hours', detail={'before': 24, 'after': 48}))),
-    Case('recovery.start_recovery', 'mona', lambda db, by, c: recovery.start_recovery(db, by, c.bill.user_id, 'Lost'),
-         only(Line('recovery.started', None, 'bill', {'reason': 'Lost', 'spoken': False}))),
+    Case('recovery.start_recovery', 'mona', lambda db, by, c: recovery.start_recovery(db, by, c.mel_acme.user_id, 'Lost'),
+         only(Line('recovery.started', None, 'mel_acme', {'reason': 'Lost', 'spoken': False}))),
     Case('recovery.hurry_recovery recovery.stop_recovery', 'mona', hurries_and_stops,
-         only(Line('recovery.hurried', None, 'bill'), Line('recovery.stopped', None, 'bill')),
-         before=lambda db, by, c: recovery.start_recovery(db, by, c.bill.user_id, 'Lost')),
+         only(Line('recovery.hurried', None, 'mel_acme'), Line('recovery.stopped', None, 'mel_acme')),
+         before=lambda db, by, c: recovery.start_recovery(db, by, c.mel_acme.user_id, 'Lost')),
     Case('viewing.begin_viewing', 'tess', lambda db, by, c: viewing.begin_viewing(db, by, c.ugo.user_id, c.acme.id, 'He asked'),
          only(Line('viewing.begun', 'acme', 'ugo', {'reason': 'He asked'}))),
     Case('trail.begin_export', 'ada', lambda db, by, c: trail.begin_export(db, by, trail.Asked(kind='signin'), 'csv'),

@@ -14,9 +14,18 @@ from portal.db.engine import Database
 from portal.domain import clients, recovery
 from portal.domain.access import NotAllowed, ProofNeeded
 from portal.domain.base import NotFound, Wrong
+from portal.settings import Settings
 from portal.visit import Visit
+from tests.factors import Phone
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
+
+
+@pytest.fixture(autouse=True)
+def phones(maintenance: str, settings: Settings, cast: Cast) -> None:
+    """Who has no factor has lost none."""
+    for who in (cast.ugo, cast.ada, cast.mona):
+        Phone(maintenance, settings, who)
 
 
 async def start(visit_as: VisitAs, by: Member, who: UUID, *, spoken: bool = False) -> None:
@@ -60,6 +69,47 @@ async def test_who_belongs_elsewhere_too_is_looked_at_by_staff(visit_as: VisitAs
         c.execute('update recovery set ready_at = now() where tenant_id = %s', (cast.northwind.id,))
         c.execute('select app.send_recoveries()')
     assert row(maintenance, cast.ugo)[3] and not row(maintenance, cast.mel_acme)[3]
+
+
+async def test_who_has_no_factor_has_lost_none(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    with pytest.raises(Wrong, match='reason') as e:
+        await start(visit_as, cast.ada, cast.bill.user_id)
+    assert 'no second factor' in e.value.fields['reason']
+    assert row(maintenance, cast.bill) is None
+
+
+async def test_what_another_company_has_begun_is_nothing_to_ada(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """Mel belongs to both. Ada neither sees, hears of, nor stops what Bea and the staff began, and her own answers are as ever."""
+    mel = cast.mel_acme.user_id
+    for by in (cast.mona, cast.bea):
+        await start(visit_as, by, mel)
+    ada, bea = await visit_as(cast.ada), await visit_as(cast.bea)
+    async with ada.work() as db:
+        assert await recovery.under_way(db) == {}
+    with pytest.raises(NotFound):
+        async with ada.work() as db:
+            await recovery.stop_recovery(db, ada.by, mel)
+    for _n in range(2):  # one more of today is in the cast
+        await start(visit_as, cast.ada, mel)
+        with pytest.raises(Wrong):
+            await start(visit_as, cast.ada, mel)  # now it is her own
+        async with ada.work() as db:
+            await recovery.stop_recovery(db, ada.by, mel)
+    async with bea.work() as db:
+        assert set(await recovery.under_way(db)) == {mel}
+    with psycopg.connect(maintenance) as c:
+        asked = 'select count(*) from recovery where user_id = %s and stopped_at is null and used_at is null'
+        assert c.execute(asked, (mel,)).fetchone() == (2,)
+
+
+async def test_the_person_stops_all_of_it_with_one_link(
+    visit_as: VisitAs, cast: Cast, maintenance: str, portal: Database
+) -> None:
+    for by in (cast.bea, cast.ada):
+        await start(visit_as, by, cast.mel_acme.user_id)
+    id = row(maintenance, cast.mel_acme)[0]
+    assert (await ask(portal, 'select app.refuse_recovery(:tenant, :id)', tenant=cast.northwind.id, id=id))[0]
+    assert row(maintenance, cast.mel_acme) is None
 
 
 async def test_nobody_helps_above_their_own_rights(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from portal.db.cast import Cast, Member
 from portal.db.engine import Database, SignedOut
-from portal.domain.access import NotAllowed
+from portal.domain.access import NotAllowed, ProofNeeded
 from portal.domain.base import NotFound, Wrong, uuid7
 from portal.domain.limits import change_limits, lasting, limit_company, unlimit_company
 from portal.domain.sessions import disown_sessions, end_other_sessions, end_session, my_sessions, own_network, sign_out_person
@@ -125,6 +125,75 @@ async def test_that_was_not_me_ends_all_and_the_password(visit_as: VisitAs, cast
     assert sql('select 1 from credential where user_id = %s', cast.ugo.user_id) == [(1,)]
     asked = "select count(*) from audit where action = 'session.disowned' and subject_id = %s"
     assert sql(asked, cast.ada.user_id) == [(1,)]
+
+
+WAYS = {
+    'passkey': """insert into passkey (id, tenant_id, user_id, name, credential_id, public_key, sign_count, backed_up, created_at)
+        values (gen_random_uuid(), %(tenant)s, %(user)s, %(name)s::text, convert_to(%(name)s::text, 'UTF8'), '', 0, false, %(at)s)""",
+    'totp': """insert into totp (id, tenant_id, user_id, name, secret, confirmed_at)
+        values (gen_random_uuid(), %(tenant)s, %(user)s, %(name)s, '', %(at)s)""",
+    'recovery_code': """insert into recovery_code (tenant_id, user_id, digest, created_at)
+        values (%(tenant)s, %(user)s, sha256(convert_to(%(name)s::text, 'UTF8')), %(at)s)""",
+    'identity': """insert into identity (id, tenant_id, provider_id, user_id, issuer, subject, linked_by, linked_at)
+        select gen_random_uuid(), %(tenant)s, p.id, %(user)s, p.issuer, %(name)s, 'self', %(at)s from identity_provider p
+        where p.tenant_id = %(tenant)s and p.id not in (select provider_id from identity where user_id = %(user)s) limit 1""",
+}
+
+
+async def test_that_was_not_me_takes_away_what_was_added_meanwhile(
+    visit_as: VisitAs, cast: Cast, again: Again, sql: Sql, maintenance: str
+) -> None:
+    """A thief has been in for two days. What Ada had before stays; what came since goes, and so does what is under way."""
+    await again(cast.ada)
+    sql(
+        "update session set created_at = now() - interval '2 days' where user_id = %s and token_hash <> %s",
+        cast.ada.user_id,
+        cast.ada.token,
+    )
+    with psycopg.connect(maintenance, autocommit=True) as c:
+        for days, name in ((9, 'before'), (1, 'thief')):
+            at = c.execute('select now() - make_interval(days => %s)', (days,)).fetchone()
+            assert at
+            for way in WAYS.values():
+                c.execute(way, {'tenant': cast.northwind.id, 'user': cast.ada.user_id, 'name': name, 'at': at[0]})  # pyright: ignore
+        c.execute("""insert into email_change (tenant_id, user_id, old_email, new_email) values (%s, %s, %s, 'thief@x.example')
+            on conflict (tenant_id, user_id) do update set new_email = excluded.new_email, ended_at = null,
+              expires_at = now() + interval '1 day'""", (cast.northwind.id, cast.ada.user_id, cast.ada.email))  # fmt: skip
+        c.execute("""insert into recovery (tenant_id, user_id, started_by_id, reason, ready_at, expires_at)
+            values (%s, %s, %s, 'Called', now(), now() + interval '1 day')""", (cast.northwind.id, cast.ada.user_id, cast.mona.user_id))  # fmt: skip
+    before = {table: len(sql(f'select 1 from {table} where user_id = %s', cast.ada.user_id)) for table in WAYS}
+    others = {table: sql(f'select count(*) from {table} where user_id <> %s', cast.ada.user_id) for table in WAYS}
+    ada = await visit_as(cast.ada)
+    async with ada.work() as db:
+        await disown_sessions(db, ada.by)
+    for table in ('passkey', 'totp'):
+        names = [row[0] for row in sql(f'select name from {table} where user_id = %s', cast.ada.user_id)]
+        assert 'before' in names and 'thief' not in names
+    assert len(sql('select 1 from recovery_code where user_id = %s', cast.ada.user_id)) == before['recovery_code'] - 1
+    assert sql("select 1 from identity where user_id = %s and subject = 'thief'", cast.ada.user_id) == []
+    assert others == {table: sql(f'select count(*) from {table} where user_id <> %s', cast.ada.user_id) for table in WAYS}
+    assert sql('select 1 from email_change where user_id = %s and ended_at is null', cast.ada.user_id) == []
+    assert sql('select 1 from recovery where user_id = %s and stopped_at is null', cast.ada.user_id) == []
+    [(detail,)] = sql("select detail from audit where action = 'session.disowned' and subject_id = %s", cast.ada.user_id)
+    assert {'passkey', 'totp', 'codes', 'recovery', 'address'} <= {each['kind'] for each in detail['removed']}
+
+
+async def test_it_asks_for_a_proof_since_it_takes_factors_away(visit_as: VisitAs, cast: Cast, sql: Sql) -> None:
+    ada = await visit_as(cast.ada)
+    sql("update session set proved_at = now() - interval '16 minutes' where user_id = %s", cast.ada.user_id)
+    with pytest.raises(ProofNeeded):
+        async with ada.work() as db:
+            await disown_sessions(db, ada.by)
+    assert await arriving(cast.ada.cookie)
+
+
+async def test_who_was_signed_out_gets_a_letter_that_names_who_did_it(visit_as: VisitAs, cast: Cast, sql: Sql) -> None:
+    ada = await visit_as(cast.ada)
+    async with ada.work() as db:
+        await sign_out_person(db, ada.by, cast.ugo.user_id)
+    asked = "select args from jobs.procrastinate_jobs where task_name = 'access_letter' and args ->> 'user' = %s"
+    [(args,)] = sql(asked, str(cast.ugo.user_id))
+    assert (args['kind'], args['actor']) == ('signed_out', str(cast.ada.user_id))
 
 
 @pytest.mark.parametrize(
@@ -263,6 +332,19 @@ async def test_a_new_device_is_told_once_and_what_is_known_never(cast: Cast, aga
     assert await asks() == cast.ada.user_id
     await again(cast.ada, 'Chrome · Android', known=True)  # right after a new password by this browser
     assert await asks() is None
+
+
+async def test_a_known_device_is_new_after_another_password(
+    cast: Cast, again: Again, sql: Sql, maintenance: str, portal: Database
+) -> None:
+    key = secrets.token_bytes(32)
+    await again(cast.ada, key=key)
+    mark = (await portal.ask('select app.device_mark(:t, :u)', t=cast.northwind.id, u=cast.ada.user_id))[0]
+    sql('update credential set changed_at = now() where user_id = %s', cast.ada.user_id)
+    assert (await portal.ask('select app.device_mark(:t, :u)', t=cast.northwind.id, u=cast.ada.user_id))[0] != mark
+    await again(cast.ada, key=key)
+    newest = sql('select id from session where user_id = %s order by created_at desc limit 1', cast.ada.user_id)[0][0]
+    assert await told(sql, cast, newest, maintenance) == cast.ada.user_id
 
 
 async def test_the_first_sign_in_of_all_is_no_news(cast: Cast, again: Again, sql: Sql, maintenance: str) -> None:

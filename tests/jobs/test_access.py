@@ -4,16 +4,25 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import psycopg
+import pytest
 
 from portal.db.cast import Cast, Member
 from portal.domain import policy, recovery
 from portal.domain.base import now
 from portal.jobs.access import ask_for_reminders
 from portal.mail.access import KINDS
+from portal.settings import Settings
 from portal.visit import Visit
+from tests.factors import Phone
 from tests.workers import Outbox, Postman, Working, part, until
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
+
+
+@pytest.fixture
+def phone(maintenance: str, settings: Settings, cast: Cast) -> Phone:
+    """Ugo has a factor that he can have lost."""
+    return Phone(maintenance, settings, cast.ugo)
 
 
 async def arrived(post: Postman, who: Member, n: int) -> list[str]:
@@ -22,6 +31,7 @@ async def arrived(post: Postman, who: Member, n: int) -> list[str]:
     return [part(letter, 'plain').replace('\n', ' ') for letter in post.to(who)]
 
 
+@pytest.mark.usefixtures('phone')
 async def test_who_is_helped_hears_of_it_and_gets_the_link(
     visit_as: VisitAs, cast: Cast, post: Postman, working: Working
 ) -> None:  # fmt: skip
@@ -35,6 +45,7 @@ async def test_who_is_helped_hears_of_it_and_gets_the_link(
     assert '/auth/recovery?token=' in use and 'Phone lost' not in use + stop
 
 
+@pytest.mark.usefixtures('phone')
 async def test_the_link_of_what_was_stopped_goes_to_nobody(
     visit_as: VisitAs, cast: Cast, post: Postman, outbox: Outbox, working: Working
 ) -> None:  # fmt: skip

@@ -8,7 +8,9 @@ from portal import visit
 from portal.db.cast import Cast, Member
 from portal.db.engine import whence
 from portal.domain.sessions import disown_sessions
+from portal.settings import Settings
 from portal.visit import Visit
+from tests.factors import Phone
 from tests.workers import Outbox, Postman, Working, part
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -35,8 +37,9 @@ async def test_a_new_device_is_told_with_where_and_when(cast: Cast, post: Postma
 
 
 async def test_who_was_not_alone_gets_a_link_and_admins_hear_of_it(
-    visit_as: VisitAs, cast: Cast, post: Postman, outbox: Outbox, working: Working
+    visit_as: VisitAs, cast: Cast, post: Postman, outbox: Outbox, working: Working, maintenance: str, settings: Settings
 ) -> None:  # fmt: skip
+    Phone(maintenance, settings, cast.ada, 'Thief’s phone')
     ada = await visit_as(cast.ada)
     async with ada.work() as db:
         await disown_sessions(db, ada.by)
@@ -44,6 +47,7 @@ async def test_who_was_not_alone_gets_a_link_and_admins_hear_of_it(
         await outbox.quiet()
     [to_ada], [to_mona] = post.to(cast.ada), post.to(cast.mona)
     assert 'set-new-password?token=' in part(to_ada, 'plain')
+    assert '“Thief’s phone”' in part(to_ada, 'plain').replace('\n', ' ')
     assert f'/msp/people/{cast.ada.user_id}' in part(to_mona, 'plain')
     assert 'token=' not in part(to_mona, 'plain')
     assert not post.to(cast.tess)  # a technician does not decide about access

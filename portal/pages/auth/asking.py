@@ -27,7 +27,7 @@ async def attempt(request: Request, person: Person, method: Method, fields: Mapp
     """'' for a proof; else what is wrong, in words. Counted before it is looked at; raises throttle.TooSoon and passwords.Busy."""
     if words := method.missing(fields):
         return words
-    counted = await throttle.reserve(_bucket(request, person))
+    counted = await throttle.reserve(*await _buckets(request, person))
     try:
         good = await method.is_right(request, person, fields)
     except passwords.Busy:
@@ -44,10 +44,11 @@ async def attempt(request: Request, person: Person, method: Method, fields: Mapp
     return method.wrong()
 
 
-def _bucket(request: Request, person: Person) -> throttle.Bucket:
-    """Who knows the password elsewhere does not make the person wait at their own computer."""
-    device = sessions.device_of(request)
-    return throttle.second(person.tenant, person.user, device.id if device.knows(person.user) else '')
+async def _buckets(request: Request, person: Person) -> tuple[throttle.Bucket, ...]:
+    """Who knows the password elsewhere does not make the person wait at their own computer. The first counts all of them."""
+    device = await sessions.known_device(request, person.tenant, person.user)
+    counted = throttle.second_anywhere(person.tenant, person.user), throttle.second(person.tenant, person.user, device)
+    return (*counted, throttle.second_known(person.tenant, person.user)) if device else counted
 
 
 async def page(

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from portal import visit
-from portal.guard import CLIENT, MSP, SIGN_IN
+from portal.guard import CLIENT, MSP, SIGN_IN, small_cookie
 from portal.pages.auth import recovering, sessions, sso_offers
 from portal.pages.auth.forms import ROOT, Side, next_for
 from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.sessions import Proof
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 SET_UP: dict[Side, str] = {'client': '/auth/client-portal/set-up', 'staff': '/auth/msp/set-up'}
 SECOND: dict[Side, str] = {'client': '/auth/client-portal/second', 'staff': '/auth/msp/second'}
@@ -77,8 +77,8 @@ class Waiting:
     next: str | None
 
 
-def _serializer(settings: Settings, mark: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt=f'second|{mark}')
+def _serializer(settings: Settings, mark: str) -> Signer:
+    return signer(settings, f'second|{mark}')
 
 
 async def _to(
@@ -92,7 +92,7 @@ async def _to(
     device = sessions.carry_device(request, response)
     payload = [str(tenant), str(user), side, list(proofs), onward, device.key.hex()]
     response.set_cookie(
-        COOKIE, str(_serializer(settings, found.mark).dumps(payload)), max_age=MINUTES_10, path='/auth', secure=settings.secure,
+        small_cookie(settings, COOKIE), str(_serializer(settings, found.mark).dumps(payload)), max_age=MINUTES_10, path='/auth', secure=settings.secure,
         httponly=True, samesite='lax',
     )  # fmt: skip
     return response
@@ -100,7 +100,7 @@ async def _to(
 
 async def waiting(request: Request, side: Side) -> Waiting | None:
     """None for a cookie that is none of ours, too old, of another tenant, side or browser, or from before a change of the password."""
-    settings, token = request.state.settings, request.cookies.get(COOKIE, '')[:4000]
+    settings, token = request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), '')[:4000]
     claimed = _unproven(settings, token)
     if claimed is None or claimed[0] != request.state.tenant.id:
         return None
@@ -119,10 +119,11 @@ async def waiting(request: Request, side: Side) -> Waiting | None:
 
 
 def forget(request: Request, response: Response) -> None:
-    if COOKIE not in request.cookies:
-        return
     settings: Settings = request.state.settings
-    response.delete_cookie(COOKIE, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+    name = small_cookie(settings, COOKIE)
+    if name not in request.cookies:
+        return
+    response.delete_cookie(name, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
 
 
 def _unproven(settings: Settings, token: str) -> tuple[UUID, UUID] | None:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from portal import passkeys, visit
 from portal.components.render import render
+from portal.guard import small_cookie
 from portal.i18n import _
 from portal.pages.auth import throttle
 from portal.pages.auth.forms import USER_TYPE, Side
@@ -53,7 +54,7 @@ def values(
 
 def challenge(request: Request, purpose: Purpose, user: UUID | None = None) -> tuple[Challenge, str]:
     """A new one, and the cookie that must go with the answer."""
-    before = request.cookies.get(COOKIE, '')
+    before = request.cookies.get(small_cookie(request.state.settings, COOKIE), '')
     return passkeys.with_new(request.state.settings, before, request.state.tenant.id, purpose, user)
 
 
@@ -61,7 +62,13 @@ def asking(request: Request, options: dict[str, Any], cookie: str) -> Response:
     settings: Settings = request.state.settings
     response = JSONResponse(options)
     response.set_cookie(
-        COOKIE, cookie, max_age=passkeys.SECONDS, path='/', secure=settings.secure, httponly=True, samesite='strict'
+        small_cookie(settings, COOKIE),
+        cookie,
+        max_age=passkeys.SECONDS,
+        path='/',
+        secure=settings.secure,
+        httponly=True,
+        samesite='strict',
     )
     return response
 
@@ -70,7 +77,9 @@ async def answer(request: Request, said: str, purpose: Purpose) -> tuple[dict[st
     """The device's answer to a challenge of this browser, which is used up by it, right or wrong; raises NotGood."""
     credential = passkeys.read_credential(said)
     tenant = request.state.tenant.id
-    asked = passkeys.answered(request.state.settings, request.cookies.get(COOKIE, ''), credential, tenant, purpose)
+    asked = passkeys.answered(
+        request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), credential, tenant, purpose
+    )
     question = 'select app.use_challenge(:tenant, :digest, :seconds)'
     if not (await visit.database.ask(question, tenant=tenant, digest=asked.digest, seconds=passkeys.SECONDS))[0]:
         raise NotGood

@@ -14,7 +14,7 @@ from portal import links, visit
 from portal.components.plain import Door
 from portal.components.render import render
 from portal.components.values import Action
-from portal.guard import CLIENT, MSP, SIGN_IN
+from portal.guard import CLIENT, MSP, SIGN_IN, small_cookie
 from portal.i18n import _, _m
 from portal.pages.auth import plain
 from portal.pages.auth.forms import Side, typed
@@ -79,7 +79,8 @@ async def take_use(request: Request) -> Response:
         return _over(request, found)
     settings: Settings = request.state.settings
     response = RedirectResponse(f'{SIGN_IN[MSP if _side(found) == "staff" else CLIENT]}?why=recovery', 303)
-    response.set_cookie(COOKIE, token, max_age=HALF_AN_HOUR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+    name = small_cookie(settings, COOKIE)
+    response.set_cookie(name, token, max_age=HALF_AN_HOUR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
     return response
 
 
@@ -89,14 +90,17 @@ async def helps(request: Request, user: UUID) -> bool:
 
 
 async def of(request: Request, user: UUID) -> UUID | None:
-    recovery = links.recovery_of(request.state.settings, request.cookies.get(COOKIE, ''), 'use')
+    recovery = links.recovery_of(
+        request.state.settings, request.cookies.get(small_cookie(request.state.settings, COOKIE), ''), 'use'
+    )
     found = await _found(request, recovery)
     return recovery if found is not None and found.user_id == user and found.state == 'ready' else None
 
 
 def forget(request: Request, response: Response) -> None:
     settings: Settings = request.state.settings
-    response.delete_cookie(COOKIE, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+    name = small_cookie(settings, COOKIE)
+    response.delete_cookie(name, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
 
 
 def _side(found: Any) -> Side:

@@ -11,7 +11,7 @@ from portal.components.plain import Door
 from portal.components.render import render
 from portal.components.values import Action
 from portal.i18n import _, _m
-from portal.pages.auth import passwords, plain, sessions, throttle
+from portal.pages.auth import entering, passwords, plain, sessions, throttle
 from portal.pages.auth.forms import Side, plain_email, side_of, typed
 from portal.pages.auth.signin import FORGOT, SIGNIN, ask_for_letter, other_side
 
@@ -107,8 +107,10 @@ async def _change(request: Request, owner: Owner, token: str, password: str) -> 
     await sessions.end(request)  # also of somebody else who was signed in here
     response = RedirectResponse(f'{SIGNIN[owner.side]}?why=set', 303)
     sessions.clear(request, response)
-    # whoever opens a letter from this mailbox is that person: so attempts of strangers do not make them wait
-    sessions.remember_device(request, response, owner.user)
+    # whoever opens a letter from this mailbox is that person: so attempts of strangers do not make them wait. Whoever has a second
+    # factor has to show that first: else each letter would give a new device its own guesses at it
+    if not await entering.asks_more(owner.tenant, owner.user, ('password',)):
+        await sessions.remember_device(request, response, owner.tenant, owner.user)
     return response
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
 from portal import visit
-from portal.guard import cookie_name, read_cookie
+from portal.guard import cookie_name, read_cookie, small_cookie
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 from portal.visit import token_of
 
 DEVICE, LAST_COMPANY = 'portal-device', 'portal-company'
@@ -30,18 +30,18 @@ async def begin(request: Request, response: Response, tenant: UUID, user: UUID, 
     False: the person may not come in any more.
     """
     await end(request)
-    device = device_of(request)
+    device, mark = device_of(request), await _mark(tenant, user)
     token = secrets.token_urlsafe(32)
     row = await visit.database.ask(
         'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key, :known)',
         token=token_of(token), tenant=tenant, user=user, device=device_words(request.headers.get('user-agent', '')),
-        proofs=list(proofs), device_key=device.key, known=device.knows(user),
+        proofs=list(proofs), device_key=device.key, known=device.knows(user, mark),
     )  # fmt: skip
     if not row[0]:
         return False
     settings: Settings = request.state.settings
     response.set_cookie(cookie_name(settings), token, path='/', secure=settings.secure, httponly=True, samesite='lax')
-    _remember(request, response, device.and_knows(user))
+    _remember(request, response, device.and_knows(user, mark))
     return True
 
 
@@ -75,25 +75,28 @@ class Device:
         """What the database keeps of it."""
         return hashlib.sha256(self.id.encode()).digest()
 
-    def knows(self, user: UUID) -> bool:
-        return self._digest(user) in self.people
+    def knows(self, user: UUID, mark: str) -> bool:
+        return self._digest(user, mark) in self.people
 
-    def and_knows(self, user: UUID) -> 'Device':
-        me = self._digest(user)
+    def and_knows(self, user: UUID, mark: str) -> 'Device':
+        """`mark` is another one after a new password, after a factor was taken away, and after "that was not me" (`app.device_mark`)."""
+        me = self._digest(user, mark)
         return Device(self.id, (*(other for other in self.people if other != me), me)[-MOST_PEOPLE:])
 
-    def _digest(self, user: UUID) -> str:
-        return hashlib.sha256(f'{self.id}|{user}'.encode()).hexdigest()[:22]
+    def _digest(self, user: UUID, mark: str) -> str:
+        return hashlib.sha256(f'{self.id}|{user}|{mark}'.encode()).hexdigest()[:22]
 
 
-def _serializer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='device')
+def _serializer(settings: Settings) -> Signer:
+    return signer(settings, 'device')
 
 
 def device_of(request: Request) -> Device:
     """A new one where the browser brings none, or one that we did not sign."""
     try:
-        payload: Any = _serializer(request.state.settings).loads(request.cookies.get(DEVICE, '')[:4000], max_age=YEAR)
+        payload: Any = _serializer(request.state.settings).loads(
+            request.cookies.get(small_cookie(request.state.settings, DEVICE), '')[:4000], max_age=YEAR
+        )
         return Device(str(payload['id']), tuple(map(str, payload['people'])))
     except (BadData, KeyError, TypeError):
         return Device(secrets.token_urlsafe(12))
@@ -106,15 +109,29 @@ def carry_device(request: Request, response: Response) -> Device:
     return device
 
 
-def remember_device(request: Request, response: Response, user: UUID) -> None:
+async def remember_device(request: Request, response: Response, tenant: UUID, user: UUID) -> None:
     """Only for who has proven to be that person: attempts from here are counted apart from those of strangers."""
-    _remember(request, response, device_of(request).and_knows(user))
+    _remember(request, response, device_of(request).and_knows(user, await _mark(tenant, user)))
+
+
+async def known_device(request: Request, tenant: UUID, user: UUID | None) -> str:
+    """The id of this device if it knows the person, else ''. Whether that is looked up depends on the cookie, not on the person."""
+    device = device_of(request)
+    if not device.people:
+        return ''
+    mark = await _mark(tenant, user)
+    return device.id if user and device.knows(user, mark) else ''
+
+
+async def _mark(tenant: UUID, user: UUID | None) -> str:
+    return (await visit.database.ask('select app.device_mark(:tenant, :user)', tenant=tenant, user=user))[0]
 
 
 def _remember(request: Request, response: Response, device: Device) -> None:
     settings: Settings = request.state.settings
     value = str(_serializer(settings).dumps({'id': device.id, 'people': device.people}))
-    response.set_cookie(DEVICE, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
+    name = small_cookie(settings, DEVICE)
+    response.set_cookie(name, value, max_age=YEAR, path='/auth', secure=settings.secure, httponly=True, samesite='lax')
 
 
 # the more particular first: every browser also calls itself one of the later ones

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import segno
-from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from pyotp.totp import TOTP
 from sqlalchemy.exc import IntegrityError
@@ -23,14 +22,18 @@ from portal import sealing, visit
 from portal.components.plain import Door
 from portal.components.render import render
 from portal.domain.base import now, uuid7
-from portal.domain.factors import step_of
+from portal.domain.factors import CODES, digest_of, new_code, step_of
 from portal.domain.passkeys import as_json
+from portal.guard import cookie_name
 from portal.i18n import _
 from portal.pages.auth import asking, entering, passkeys, plain, recovering, sessions, throttle
 from portal.pages.auth.forms import ROOT, Side, side_of, typed
+from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.signin import SIGNIN
+from portal.pages.shared.codes import codes_text
 from portal.passkeys import NotGood
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 PASSKEY: dict[Side, str] = {'client': '/auth/client-portal/set-up/passkey', 'staff': '/auth/msp/set-up/passkey'}
 HOUR = 3600  # seconds
@@ -119,10 +122,29 @@ async def _app(request: Request, waiting: entering.Waiting, recovery: UUID | Non
         return _page(request, waiting, recovery, app, wrong_code=words, status=422)
     await attempt.was_good()
     sealed = sealing.seal(settings, sealing.Place('totp', 'secret', person.tenant, app.id), app.secret.encode())
-    question = 'select app.set_up_totp(:tenant, :user, :proofs, :recovery, :id, :name, :secret, :step)'
-    return await _written(
-        request, waiting, recovery, 'totp', question, id=app.id, name=_('Authenticator app'), secret=sealed, step=step
-    )
+    codes = [new_code() for _n in range(CODES)]
+    question = 'select app.set_up_totp(:tenant, :user, :proofs, :recovery, :id, :name, :secret, :step, :codes)'
+    response = await _written(
+        request, waiting, recovery, 'totp', question, id=app.id, name=_('Authenticator app'), secret=sealed, step=step,
+        codes=[digest_of(person.tenant, person.user, code) for code in codes],
+    )  # fmt: skip
+    return _keep(request, person, codes, response)
+
+
+def _keep(request: Request, person: Person, codes: list[str], response: Response) -> Response:
+    """The recovery codes, before one goes on: they are shown once. The answer has the cookies of the one that leads on."""
+    cookies = [header for header in response.raw_headers if header[0] == b'set-cookie']
+    began = f'{cookie_name(request.state.settings)}='.encode()
+    if not any(value.startswith(began) for _name, value in cookies):
+        return response  # it was not written, or they may not come in any more
+    form = render(
+        'auth/keep_codes.html', codes=codes, text=codes_text(request.state.tenant.name, person.email, codes),
+        file_name=_('recovery-codes.txt'), onward=response.headers['location'],
+    )  # fmt: skip
+    door = Door(_('Keep these'), entering.SET_UP[person.side], _('For the day the phone is gone. Shown once; each works once'))
+    page = plain.door(request, person.side, door, form, here=entering.SET_UP[person.side])
+    page.raw_headers.extend(cookies)
+    return page
 
 
 async def _written(
@@ -140,7 +162,7 @@ async def _written(
         return _page(
             request, waiting, recovery, _new(), wrong_key=_('This passkey is here already. Use another one.'), status=422
         )
-    onward = waiting.next if proof == 'passkey' else f'{ROOT[person.side]}{entering.SECURITY}'  # where recovery codes are made
+    onward = waiting.next or ROOT[person.side]
     response = await entering.came(request, person.side, person.user, (*waiting.proofs, proof), onward)
     recovering.forget(request, response)
     return response
@@ -153,8 +175,8 @@ def _new() -> App:
     return App(uuid7(), base64.b32encode(secrets.token_bytes(20)).decode())
 
 
-def _signer(settings: Settings, user: UUID) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt=f'set-up|{user}')
+def _signer(settings: Settings, user: UUID) -> Signer:
+    return signer(settings, f'set-up|{user}')
 
 
 def _read(request: Request, user: UUID, said: str) -> App | None:

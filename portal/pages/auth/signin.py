@@ -70,7 +70,7 @@ async def take(request: Request) -> Response:
 async def _let_in(request: Request, side: Side, email: str, password: str) -> Response:
     tenant = request.state.tenant.id
     user, stored = await _account(tenant, side, email)
-    attempt = await throttle.reserve(*_buckets(request, side, email, user))
+    attempt = await throttle.reserve(*await _buckets(request, side, email, user))
     try:
         good = await passwords.is_right(stored, password)
     except passwords.Busy:
@@ -89,6 +89,7 @@ async def take_passkey(request: Request) -> Response:
     """Signs in with a passkey alone; whatever is wrong with it, the words are the same."""
     side, fields = side_of(request), await typed(request)
     tenant = request.state.tenant.id
+    request.state.offers = await sso_offers.offers(request, side, _next(request))
     try:
         user = await passkeys.alone(request, side, fields.get('credential', ''))
     except throttle.TooSoon as e:
@@ -105,11 +106,12 @@ async def _account(tenant: UUID, side: Side, email: str) -> tuple[UUID | None, s
     return (row[0], row[1]) if row else (None, None)
 
 
-def _buckets(request: Request, side: Side, email: str, user: UUID | None) -> tuple[throttle.Bucket, ...]:
+async def _buckets(request: Request, side: Side, email: str, user: UUID | None) -> tuple[throttle.Bucket, ...]:
     """A device that the person has signed in with is counted alone: neither strangers nor colleagues make it wait."""
-    tenant, device = request.state.tenant.id, sessions.device_of(request)
-    if user and device.knows(user):
-        return (throttle.known_device(tenant, user, device.id),)
+    tenant = request.state.tenant.id
+    device = await sessions.known_device(request, tenant, user)
+    if user and device:
+        return (throttle.known_device(tenant, user, device),)
     return throttle.account(tenant, side, email), throttle.prefix(request, 'signin')
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -24,6 +23,7 @@ from portal.pages.auth import entering, plain, throttle
 from portal.pages.auth.forms import ROOT, Side, next_for
 from portal.pages.auth.sso_offers import SIGNIN
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 from portal.sso_links import callback_of, may_link
 
 log = logging.getLogger('portal.sso')
@@ -121,8 +121,8 @@ async def _named(request: Request) -> Provider | None:
         return None
 
 
-def _signer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='sso-browser')
+def _signer(settings: Settings) -> Signer:
+    return signer(settings, 'sso-browser')
 
 
 def _browser(request: Request) -> str:

@@ -59,6 +59,16 @@ def second(tenant: UUID, user: UUID, device: str) -> Bucket:
     return Bucket(f'second|{tenant}|{user}|{device}', 5, 900, forgets=True)
 
 
+def second_known(tenant: UUID, user: UUID) -> Bucket:
+    """The same proofs over all devices that know the person, so that many of them are not many times five guesses."""
+    return Bucket(f'second-known|{tenant}|{user}', 20, 300, forgets=True)
+
+
+def second_anywhere(tenant: UUID, user: UUID) -> Bucket:
+    """Counts them all, and makes nobody wait."""
+    return Bucket(f'second-anywhere|{tenant}|{user}', 2**30, 0, forgets=True)
+
+
 def letters(tenant: UUID, side: Side, email: str) -> Bucket:
     """Letters asked for one address: nobody's mailbox is flooded."""
     return Bucket(f'letters|{tenant}|{side}|{email}', 3, 600)

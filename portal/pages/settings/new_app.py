@@ -12,7 +12,8 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.factors import Begun, begin_totp, confirm_totp, new_recovery_codes, signing_in
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
-from portal.pages.settings.sections.factors import SETUP, codes_text
+from portal.pages.settings.sections.factors import SETUP
+from portal.pages.shared.codes import codes_text
 
 
 class NewApp:
@@ -44,7 +45,7 @@ class NewApp:
         return render(
             'shared/new_app.html', by=by, settings=self.here.url('/settings'), back=back, begun=begun, errors=self.errors,
             name=self.name, qr=_qr(self.address(begun)) if begun else '', secret=_in_fours(begun.secret) if begun else '',
-            codes=self.codes, text=codes_text(self.here, self.codes), file_name=_('recovery-codes.txt'),
+            codes=self.codes, text=codes_text(self.by.tenant.name, self.by.email, self.codes), file_name=_('recovery-codes.txt'),
             actions=[Action(_('Turn on the second factor'), type='submit', kind='primary'), Action(_('Cancel'), href=back, kind='quiet')],
         )  # fmt: skip
 

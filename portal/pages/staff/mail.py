@@ -64,6 +64,7 @@ def kind_words(kind: str) -> str:
         'address_old': _('To confirm another address, at the present one'),
         'address_new': _('To confirm another address, at the new one'),
         'new_device': _('A sign-in by a new device'),
+        'signed_out': _('They were signed out everywhere'),
         'disowned': _('A link to set a new password, after somebody else was signed in'),
         'disowned_by': _('Somebody else was signed in as one of our people'),
         'email_changed': _('Their address has changed'),

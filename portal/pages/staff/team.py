@@ -119,7 +119,7 @@ class Team(PeopleList):
     def _signs_out(self) -> list[MenuItem]:
         if not self.here.visit.may(Permission.ACCESS_MANAGE):
             return []
-        return [MenuItem(_('Sign out everywhere'), act='sign-out', icon='log-out')]
+        return [MenuItem(_('Sign out everywhere'), act='ask-sign-out', icon='log-out')]
 
     # ---------- what is done ----------
 
@@ -132,7 +132,7 @@ class Team(PeopleList):
                     self.here.say(_('{name} is on your team now, and gets a letter.', name=person.name))
             case 'ask-role':
                 self._ask_role(self._person(act))
-            case 'ask-disable' | 'ask-enable':
+            case 'ask-disable' | 'ask-enable' | 'ask-sign-out':
                 self._ask_about(act.name, self._person(act))
             case 'role':
                 await self._change_role(act, lambda db, person_id, role: change_staff_role(db, self.by, person_id, role))
@@ -160,6 +160,9 @@ class Team(PeopleList):
         if about == 'ask-disable':
             does = Action(_('Disable {name}', name=name), act='disable', kind='danger', attrs=key)
             title = _('Disable {name}?', name=name)
+        elif about == 'ask-sign-out':
+            does = Action(_('Sign out everywhere'), act='sign-out', kind='danger', attrs=key)
+            title = _('Sign {name} out everywhere?', name=name)
         else:
             does = Action(_('Enable {name}', name=name), act='enable', kind='primary', attrs=key)
             title = _('Enable {name} again?', name=name)

@@ -268,6 +268,43 @@ async def test_who_guesses_elsewhere_does_not_make_one_wait_at_the_own_computer(
     assert (await second(mine, phone.code())).status_code == 303
 
 
+@pytest.mark.usefixtures('long_waits')
+async def test_a_link_by_mail_gives_nobody_guesses_of_their_own(
+    browser: Browser, cast: Cast, phone: Phone, settings: Settings, sql: Sql
+) -> None:
+    """Whoever reads the mailbox sets a password, again and again: each new browser still counts as a stranger."""
+    statuses: list[int] = []
+    for n in range(3):
+        someone, password = browser(), f'{NEW}-{n}'
+        token = await reset_link(settings, cast.ada.tenant_id, cast.ada.user_id)
+        await someone.post(SET, data={'token': token, 'password': password})
+        assert (await sign_in(someone, cast.ada.email, password)).headers['location'] == SECOND
+        statuses += [(await second(someone, '000000')).status_code for _n in range(4)]
+    assert statuses.count(429) >= 4
+
+
+async def test_ten_failures_over_all_browsers_are_told(browser: Browser, cast: Cast, phone: Phone, sql: Sql) -> None:
+    mine = await through(browser, cast.ada, phone.code())
+    await mine.post('/auth/signout')
+    await sign_in(mine, cast.ada.email, PASSWORD)
+    thief = await half_in(browser, cast.ada)
+    for someone in (mine, thief):
+        for _n in range(5):
+            await second(someone, '000000')
+    assert sql("select count(*) from mail_outbox where kind = 'proof_refused' and to_user_id = %s", cast.ada.user_id) == [(1,)]
+
+
+async def test_a_browser_is_a_stranger_after_a_new_password(browser: Browser, cast: Cast, phone: Phone, sql: Sql) -> None:
+    mine = await through(browser, cast.ada, phone.code())
+    await mine.post('/auth/signout')
+    sql('update credential set changed_at = now() where user_id = %s', cast.ada.user_id)
+    phone.unused()
+    await sign_in(mine, cast.ada.email, PASSWORD)
+    await second(mine, phone.code())
+    known = "select device_known from session where user_id = %s and device <> 'Test' order by created_at desc limit 1"
+    assert sql(known, cast.ada.user_id) == [(False,)]
+
+
 async def test_after_ten_failures_the_person_is_told_once(browser: Browser, cast: Cast, phone: Phone, sql: Sql) -> None:
     someone = await half_in(browser, cast.ada)
     for _n in range(12):

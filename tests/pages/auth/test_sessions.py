@@ -20,7 +20,7 @@ def request(settings: Settings, client: str = '192.0.2.7', **headers: str) -> Re
 
 def cookie_after(asked: Request, user: object) -> str:
     response = Response()
-    sessions.remember_device(asked, response, user)  # type: ignore[arg-type]
+    sessions._remember(asked, response, sessions.device_of(asked).and_knows(user, 'mark'))  # pyright: ignore
     return response.headers['set-cookie'].split(';')[0]
 
 
@@ -29,9 +29,10 @@ def test_a_device_knows_whom_it_was_told(settings: Settings) -> None:
     first = cookie_after(request(settings), ada)
     both = cookie_after(request(settings, cookie=first), bea)
     device = sessions.device_of(request(settings, cookie=both))
-    assert device.knows(ada)
-    assert device.knows(bea)
-    assert not device.knows(ugo)
+    assert device.knows(ada, 'mark')
+    assert device.knows(bea, 'mark')
+    assert not device.knows(ugo, 'mark')
+    assert not device.knows(ada, 'of a new password')
     assert device.id == sessions.device_of(request(settings, cookie=first)).id
 
 
@@ -39,15 +40,15 @@ def test_a_device_cookie_of_another_maker_is_worth_nothing() -> None:
     ada = uuid4()
     foreign = cookie_after(request(conftest.test_settings(PORTAL_SECRET_KEY='another secret that is long enough')), ada)
     for cookie in (foreign, foreign[:-2], 'portal-device=', 'portal-device=WyJhIl0', 'portal-device=' + 'a' * 5000):
-        assert not sessions.device_of(request(conftest.test_settings(), cookie=cookie)).knows(ada)
+        assert not sessions.device_of(request(conftest.test_settings(), cookie=cookie)).knows(ada, 'mark')
 
 
 def test_a_device_forgets_the_first_of_many(settings: Settings) -> None:
     device, people = sessions.Device('d'), [uuid4() for _ in range(21)]
     for person in people:
-        device = device.and_knows(person)
-    assert not device.knows(people[0])
-    assert all(device.knows(person) for person in people[1:])
+        device = device.and_knows(person, '')
+    assert not device.knows(people[0], '')
+    assert all(device.knows(person, '') for person in people[1:])
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,11 @@ def test_neighbours_share_a_place(settings: Settings) -> None:
     assert place(request(settings, '2001:db8::1')) == place(request(settings, '2001:db8::ffff:1')) == '2001:db8::/64'
     assert place(request(settings, '::ffff:192.0.2.9')) == '192.0.2.0/24'
     assert place(request(settings, 'fe80::1%eth0')) == 'fe80::/64'
+
+
+def test_behind_tls_the_cookie_of_a_device_has_a_prefix() -> None:
+    secure = conftest.test_settings(PORTAL_URL='https://portal.example')
+    cookie = cookie_after(request(secure), uuid4())
+    assert cookie.startswith('__Secure-portal-device=')
+    assert sessions.device_of(request(secure, cookie=cookie)).people
+    assert not sessions.device_of(request(secure, cookie=cookie.removeprefix('__Secure-'))).people

@@ -333,3 +333,10 @@ async def test_guesses_from_one_place_wait_whatever_they_claim(pages: Any, cast:
 
     assert [await guess(n, '198.51.100.4') for n in range(32)].count(429) >= 1
     assert 429 not in [await guess(n, '10.0.0.2') for n in range(32)]
+
+
+@pytest.mark.parametrize('door', [CLIENT, STAFF])
+async def test_a_passkey_that_opens_nothing_is_refused_in_words(browser: Browser, cast: Cast, door: str) -> None:
+    answer = await browser().post(door.replace('signin', 'passkey'), data={'credential': '{}'})
+    assert answer.status_code == 401
+    assert 'name="email"' in answer.text

@@ -50,6 +50,7 @@
       try {
         const answer = await fetch(address, { cache: "no-store", redirect: "manual", ...more });
         if (answer.ok || answer.status === 409) return await answer.json();
+        if (answer.type === "opaqueredirect") location.reload(); // to where one signs in, and back here; the tab keeps what was typed
         return answer.status >= 500 ? null : { refused: true }; // signed out, or the place is not theirs any more
       } catch {
         return null;

@@ -21,7 +21,7 @@ DOOR = (
     'handle_of(uuid, uuid)', 'passkey_at_door(uuid, text, bytea)', 'passkeys_of(uuid, uuid)', 'use_challenge(uuid, bytea, integer)',
     'passkey_used(uuid, uuid, bigint, boolean)', 'lacks_factor(uuid, uuid, text[])',
     'sso_is_too_little(uuid, uuid)', 'set_up_passkey(uuid, uuid, text[], uuid, jsonb)',
-    'set_up_totp(uuid, uuid, text[], uuid, uuid, text, bytea, bigint)', 'recovery_at_door(uuid, uuid)', 'refuse_recovery(uuid, uuid)',
+    'set_up_totp(uuid, uuid, text[], uuid, uuid, text, bytea, bigint, bytea[])', 'recovery_at_door(uuid, uuid)', 'refuse_recovery(uuid, uuid)',
 )  # fmt: skip
 STAFF = (*OWN, 'factor_states()', 'hurry_recovery(uuid)')
 WORKER = (

@@ -20,8 +20,13 @@ OWN = (
     'disown_my_sessions()',
     'sign_out_person(uuid)',
 )
-DOOR = ('open_session(bytea, uuid, uuid, text, text[], bytea, boolean)', 'session_left(bytea)', 'stay(bytea)')
-WORKER = ('announce_session(uuid)', 'session_facts(uuid, uuid)')
+DOOR = (
+    'open_session(bytea, uuid, uuid, text, text[], bytea, boolean)',
+    'session_left(bytea)',
+    'stay(bytea)',
+    'device_mark(uuid, uuid)',
+)
+WORKER = ('announce_session(uuid)', 'session_facts(uuid, uuid)', 'disowned_removed(uuid)')
 INTERNAL = ('limits_of(uuid, uuid)',)
 
 
@@ -46,6 +51,8 @@ def _columns() -> None:
     script("""
         alter table session add column announced_at timestamptz,  -- when its person was told of a new device
           add column device_known boolean not null default false;  -- its browser had proved to be this person's
+        alter table users add column devices_since timestamptz;  -- what browsers knew of them before counts no more
+        grant update (devices_since) on users to portal_definer;
         alter table mail_outbox add column session_id uuid,
           add foreign key (tenant_id, session_id) references session (tenant_id, id);
     """)

@@ -12,6 +12,7 @@ from portal.domain.base import NotFound, Wrong
 from portal.domain.factors import CODES, SigningIn, new_recovery_codes, remove_totp, signing_in
 from portal.i18n import _
 from portal.pages.screens import Here
+from portal.pages.shared.codes import codes_text
 
 SETUP = '/settings/security/app'
 
@@ -38,7 +39,7 @@ class Factors:
         return render(
             'shared/factors.html', signing=self.signing, most=CODES, codes=self.codes, asked=asked, wrong=self.wrong,
             last=len(self.signing.apps) == 1, used='recovery' in self.here.query, setup=self.here.url(SETUP),
-            file_name=_('recovery-codes.txt'), text=codes_text(self.here, self.codes),
+            file_name=_('recovery-codes.txt'), text=codes_text(self.by.tenant.name, self.by.email, self.codes),
             actions=[Action(_('Keep it'), act='keep'), Action(_('Remove'), act='really', kind='danger')],
         )  # fmt: skip
 
@@ -75,15 +76,6 @@ class Factors:
         except NotFound:
             self.asked = None  # it was removed elsewhere
         await self._read()
-
-
-def codes_text(here: Here, codes: list[str]) -> str:
-    """What is copied and saved."""
-    if not codes:
-        return ''
-    by = here.visit.by
-    lines = [_('Recovery codes for the portal of {msp}', msp=by.tenant.name), by.email, _('Each works once.'), '', *codes]
-    return '\n'.join(lines) + '\n'
 
 
 async def build(here: Here) -> None:

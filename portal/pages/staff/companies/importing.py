@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from nicegui import ui
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -37,6 +36,7 @@ from portal.domain.people import User, companies
 from portal.i18n import _, _n
 from portal.pages.screens import Here
 from portal.settings import Settings
+from portal.signing import BadData, Signer, signer
 
 SHOWN = 50  # refused rows; all of them are in the file
 CELL, ROW = 40, 160  # letters of a cell and of a row that are shown
@@ -76,8 +76,8 @@ def encoding_words(batch: Batch) -> str:
 MINUTES = 10 * 60  # seconds that what was wrong is shown
 
 
-def _serializer(settings: Settings) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret, salt='import')
+def _serializer(settings: Settings) -> Signer:
+    return signer(settings, 'import')
 
 
 def signed(settings: Settings, words: str) -> str:

@@ -48,7 +48,7 @@ class PersonPage:
         self.here.title(self.person.name)
         self.here.set_primary(None)
         self.island = self.here.island(self._html(), self._act)
-        if self.manages:
+        if self.manages or self.signs_out:
             self.dialog = ui.dialog()
             self.dialog.props['aria-labelledby'] = 'about-person-title'
             with self.dialog:
@@ -113,7 +113,7 @@ class PersonPage:
 
     def _more(self) -> list[MenuItem]:
         """What is seldom done, and needs no button of its own."""
-        signs_out = [MenuItem(_('Sign out everywhere'), act='sign-out', icon='log-out')] if self.signs_out else []
+        signs_out = [MenuItem(_('Sign out everywhere'), act='ask-sign-out', icon='log-out')] if self.signs_out else []
         if not self.manages or self.person.disabled_at:
             return signs_out if not self.person.disabled_at else []
         return [
@@ -166,7 +166,7 @@ class PersonPage:
         if await self.recovering.act(act):
             return
         match act.name:
-            case 'ask-edit' | 'ask-email' | 'ask-disable' | 'ask-enable':
+            case 'ask-edit' | 'ask-email' | 'ask-disable' | 'ask-enable' | 'ask-sign-out':
                 self._ask(act.name)
             case 'ask-role' | 'ask-remove':
                 self._ask(act.name, self._company(act))
@@ -197,6 +197,7 @@ class PersonPage:
             case 'sign-out':
                 async with self.here.visit.work() as db:
                     await sign_out_person(db, self.by, self.id)
+                self.dialog.close()
                 self.here.say(_('{name} is signed out everywhere.', name=self.person.name))
             case 'close':
                 self.dialog.close()
@@ -216,7 +217,8 @@ class PersonPage:
         errors: Mapping[str, Text] | None = None,
     ) -> None:  # fmt: skip
         """Once, and naming the person."""
-        self.by.need(Permission.COMPANIES_MANAGE)
+        if about != 'ask-sign-out':
+            self.by.need(Permission.COMPANIES_MANAGE)
         name, place = self.person.name, company.name if company else ''
         key = {'data-key': company.slug} if company else {}
         does, title = {
@@ -224,6 +226,8 @@ class PersonPage:
             'ask-email': (Action(_('Change the e-mail address'), type='submit', kind='primary', attrs={'form': 'person-form'}),
                           _('Change the e-mail address of {name}', name=name)),
             'ask-disable': (Action(_('Disable {name}', name=name), act='disable', kind='danger'), _('Disable {name}?', name=name)),
+            'ask-sign-out': (Action(_('Sign out everywhere'), act='sign-out', kind='danger'),
+                             _('Sign {name} out everywhere?', name=name)),
             'ask-enable': (Action(_('Enable {name}', name=name), act='enable', kind='primary'), _('Enable {name} again?', name=name)),
             'ask-role': (Action(_('Change the role'), type='submit', kind='primary', attrs={'form': 'person-form'}),
                          _('What may {name} do?', name=name)),

@@ -7,5 +7,8 @@ begin
   on conflict (user_id) do update set password_hash = p_hash, alone = true, changed_at = now();
   update session set revoked_at = now() where tenant_id = p_tenant and user_id = p_user and revoked_at is null;
   perform app.write_audit(p_tenant, null, p_user, 'password.set', p_user, '{}');
+  if exists (select from session where tenant_id = p_tenant and user_id = p_user) then  -- not of who comes for the first time
+    perform app.defer(p_tenant, 'access_letter', jsonb_build_object('kind', 'password_changed', 'user', p_user, 'actor', null));
+  end if;
   return true;
 end $$;

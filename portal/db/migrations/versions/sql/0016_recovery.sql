@@ -34,9 +34,13 @@ begin
   if why <> '' then return why; end if;
   if not app.fresh() then raise exception 'no fresh proof' using errcode = '42501'; end if;
   perform from users where tenant_id = t and id = p_user for update;
+  if not app.has_factor(t, p_user) then return 'none'; end if;
   update recovery set stopped_at = now() where tenant_id = t and user_id = p_user and stopped_at is null and used_at is null and expires_at < now();
-  if exists (select from recovery where tenant_id = t and user_id = p_user and stopped_at is null and used_at is null) then return 'open'; end if;
-  if (select count(*) from recovery where tenant_id = t and user_id = p_user and started_at > now() - interval '1 day') >= 3 then
+  -- what another company, or the staff, have begun is nothing to a client admin
+  if exists (select from recovery where tenant_id = t and user_id = p_user and stopped_at is null and used_at is null
+             and (session_user = 'portal_staff' or company_id = app.company())) then return 'open'; end if;
+  if (select count(*) from recovery where tenant_id = t and user_id = p_user and started_at > now() - interval '1 day'
+      and (session_user = 'portal_staff' or company_id = app.company())) >= 3 then
     return 'often';
   end if;
   p_spoken := p_spoken and session_user = 'portal_staff';
@@ -77,7 +81,10 @@ begin
   if why <> '' then return why; end if;
   if session_user <> 'portal_staff' or not app.fresh() then raise exception 'not allowed' using errcode = '42501'; end if;
   update recovery set ready_at = now(), needs_staff = false, spoken_by_id = app.person()
-  where tenant_id = app.tenant() and user_id = p_user and stopped_at is null and used_at is null and expires_at > now() and told_at is null
+  where tenant_id = app.tenant() and id = (
+    select id from recovery where tenant_id = app.tenant() and user_id = p_user and stopped_at is null and used_at is null
+      and expires_at > now() and told_at is null order by started_at, id limit 1)
+    and stopped_at is null and used_at is null and told_at is null
   returning id into made;
   if made is null then return 'gone'; end if;
   perform app.record('recovery.hurried', null, p_user, '{}');
@@ -90,7 +97,8 @@ language plpgsql security definer set search_path = pg_catalog, public, pg_temp 
 declare why text := app.may_recover(p_user);
 begin
   if why not in ('', 'self') then return why; end if;
-  update recovery set stopped_at = now() where tenant_id = app.tenant() and user_id = p_user and stopped_at is null and used_at is null;
+  update recovery set stopped_at = now() where tenant_id = app.tenant() and user_id = p_user and stopped_at is null and used_at is null
+    and (session_user = 'portal_staff' or company_id = app.company());
   if not found then return 'gone'; end if;
   perform app.record('recovery.stopped', app.company(), p_user, '{}');
   return '';
@@ -106,7 +114,8 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
   from recovery r
   where r.tenant_id = app.tenant() and app.may('people.manage') and app.viewer() is null and r.stopped_at is null and r.used_at is null
     and r.expires_at > now()
-    and (session_user = 'portal_staff' or session_user = 'portal_client' and r.company_id = app.company()) $$;
+    and (session_user = 'portal_staff' or session_user = 'portal_client' and r.company_id = app.company())
+  order by r.started_at, r.id $$;
 
 -- ---------- the door ----------
 
@@ -123,20 +132,26 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
 -- By the person's own link: that was not me.
 create function app.refuse_recovery(p_tenant uuid, p_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-declare r record;
+declare who uuid; r record; any_stopped boolean := false;
 begin
-  update recovery set stopped_at = now() where tenant_id = p_tenant and id = p_id and stopped_at is null and used_at is null
-  returning user_id, started_by_id, company_id into r;
+  select user_id into who from recovery where tenant_id = p_tenant and id = p_id and stopped_at is null and used_at is null;
   if not found then return false; end if;
-  perform app.write_audit(p_tenant, r.company_id, r.user_id, 'recovery.refused', r.user_id, '{}');
-  perform app.access_letter(p_tenant, r.started_by_id, 'recovery_refused', r.user_id);
-  return true;
+  for r in  -- all that are under way: nothing was lost
+    update recovery set stopped_at = now() where tenant_id = p_tenant and user_id = who and stopped_at is null and used_at is null
+    returning started_by_id, company_id
+  loop
+    any_stopped := true;
+    perform app.write_audit(p_tenant, r.company_id, who, 'recovery.refused', who, '{}');
+    perform app.access_letter(p_tenant, r.started_by_id, 'recovery_refused', who);
+  end loop;
+  return any_stopped;
 end $$;
 
--- For the letters: the one under way.
+-- For the letters: the one under way, before all others the one whose link is out.
 create function app.recovery_of(p_tenant uuid, p_user uuid) returns uuid
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select id from recovery where tenant_id = p_tenant and user_id = p_user and stopped_at is null and used_at is null and expires_at > now() $$;
+  select id from recovery where tenant_id = p_tenant and user_id = p_user and stopped_at is null and used_at is null and expires_at > now()
+  order by told_at desc nulls last, started_at, id limit 1 $$;
 
 -- The new factor is there: all they had before ends, and so do their sessions. Once. False: it was used, stopped, or is over.
 create function app.finish_recovery(p_tenant uuid, p_user uuid, p_id uuid, p_keep uuid) returns boolean
@@ -149,6 +164,7 @@ begin
     and ready_at <= now() and expires_at > now()
   returning company_id, started_by_id into r;
   if not found then return false; end if;
+  update recovery set stopped_at = now() where tenant_id = p_tenant and user_id = p_user and stopped_at is null and used_at is null;
   delete from passkey where tenant_id = p_tenant and user_id = p_user and id <> p_keep;
   delete from totp where tenant_id = p_tenant and user_id = p_user and id <> p_keep;
   delete from recovery_code where tenant_id = p_tenant and user_id = p_user;
@@ -181,7 +197,7 @@ begin
 end $$;
 
 create function app.set_up_totp(p_tenant uuid, p_user uuid, p_proofs text[], p_recovery uuid, p_id uuid, p_name text, p_secret bytea,
-                                p_step bigint) returns boolean
+                                p_step bigint, p_codes bytea[]) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
   perform from users where tenant_id = p_tenant and id = p_user and disabled_at is null for update;
@@ -191,6 +207,9 @@ begin
   if not found then return false; end if;
   if not app.may_set_up(p_tenant, p_user, p_proofs, p_recovery, p_id) then raise exception 'not now' using errcode = '23001'; end if;
   perform app.write_audit(p_tenant, null, p_user, 'factor.added', p_user, jsonb_build_object('kind', 'totp', 'name', p_name));
+  delete from recovery_code where tenant_id = p_tenant and user_id = p_user;
+  insert into recovery_code (tenant_id, user_id, digest) select p_tenant, p_user, d from unnest(p_codes) d;
+  perform app.write_audit(p_tenant, null, p_user, 'recovery_codes.made', p_user, jsonb_build_object('count', cardinality(p_codes)));
   return true;
 end $$;
 

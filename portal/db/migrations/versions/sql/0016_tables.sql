@@ -85,6 +85,7 @@ create table recovery (
   foreign key (tenant_id, started_by_id) references users (tenant_id, id),
   foreign key (tenant_id, spoken_by_id) references users (tenant_id, id)
 );
-create unique index recovery_open on recovery (tenant_id, user_id) where stopped_at is null and used_at is null;
+-- one for each company that helps, and one of the staff: none of them learns of another's
+create unique index recovery_open on recovery (tenant_id, user_id, company_id) nulls not distinct where stopped_at is null and used_at is null;
 
 alter table tenant add column recovery_hours integer not null default 24 check (recovery_hours between 1 and 168);

@@ -10,6 +10,26 @@ create function app.limits_of(p_tenant uuid, p_user uuid, out idle interval, out
       where m.tenant_id = u.tenant_id and m.user_id = u.id and m.ended_at is null) c on u.user_type = 'client'
   where u.tenant_id = p_tenant and u.id = p_user $$;
 
+-- From when on what a browser knows of this person counts: a new password, a factor taken away and "that was not me" make every browser
+-- a stranger again.
+create function app.distrust_devices() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  update users set devices_since = now() where tenant_id = old.tenant_id and id = old.user_id;
+  return null;
+end $$;
+create trigger distrust_devices after delete on passkey for each row execute function app.distrust_devices();
+create trigger distrust_devices after delete on totp for each row when (old.confirmed_at is not null)
+  execute function app.distrust_devices();
+create trigger distrust_devices after delete on credential for each row execute function app.distrust_devices();
+create trigger distrust_anew after update of changed_at on credential for each row
+  when (new.changed_at is distinct from old.changed_at) execute function app.distrust_devices();
+
+-- What the cookie of a device that knows this person is bound to; of nobody, too.
+create function app.device_mark(p_tenant uuid, p_user uuid) returns text
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select coalesce((select extract(epoch from u.devices_since)::text from users u where u.tenant_id = p_tenant and u.id = p_user), '') $$;
+
 -- A sign-in. `p_proofs`: by what its person proved who they are; `p_known`: by a device that had proved to be theirs before.
 -- Whether they get a letter about a new device is decided by a job, which every sign-in promises.
 create function app.open_session(p_token bytea, p_tenant uuid, p_user uuid, p_device text, p_proofs text[], p_device_key bytea,
@@ -39,7 +59,9 @@ begin
   where s.tenant_id = app.tenant() and s.id = p_session and s.announced_at is null and not s.device_known
     and exists (select from session b where b.tenant_id = s.tenant_id and b.user_id = s.user_id
       and (b.created_at, b.id) < (s.created_at, s.id))
-    and not exists (select from session b where b.tenant_id = s.tenant_id and b.user_id = s.user_id
+    and not exists (select from session b join users u on u.tenant_id = b.tenant_id and u.id = b.user_id
+      where b.tenant_id = s.tenant_id and b.user_id = s.user_id
+      and b.created_at >= coalesce(u.devices_since, b.created_at)
       and (b.created_at, b.id) < (s.created_at, s.id) and (b.device_key = s.device_key
         or b.device = s.device and b.network is not distinct from s.network
           and greatest(b.last_seen_at, b.created_at) > s.created_at - interval '30 days'))
@@ -92,22 +114,56 @@ begin
   return n;
 end $$;
 
--- "That was not me": every session ends, also the present one, and the password counts no more; a letter leads to a new one.
+-- "That was not me": every session ends, also the present one, and the password counts no more; a letter leads to a new one. What is
+-- under way to come in otherwise ends, and so does every way in that was added since the oldest session began that may be the other's:
+-- those of the last 30 days but the present one, or that one if it is alone. What was there before stays, and so does an account that a
+-- provider's address or the staff linked: nobody makes those from within a session.
 create function app.disown_my_sessions() returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
-declare me uuid := app.person(); n integer;
+declare t uuid := app.tenant(); me uuid; n integer; since timestamptz; gone jsonb := '[]'; removed jsonb;
 begin
-  if me is null or app.session() is null or app.viewer() is not null then
-    raise exception 'no session' using errcode = '42501';
-  end if;
-  update session set revoked_at = now() where tenant_id = app.tenant() and user_id = me and revoked_at is null;
+  me := app.own_change(true);
+  select coalesce(min(created_at) filter (where id <> app.session()), min(created_at)) into since from session
+  where tenant_id = t and user_id = me and greatest(created_at, last_seen_at) > now() - interval '30 days';
+  update session set revoked_at = now() where tenant_id = t and user_id = me and revoked_at is null;
   get diagnostics n = row_count;
-  if n = 0 then return false; end if;  -- somebody was quicker
-  delete from credential where tenant_id = app.tenant() and user_id = me;
-  perform app.write_audit(app.tenant(), null, me, 'session.disowned', me, jsonb_build_object('number', n));
-  perform app.defer(app.tenant(), 'disowned', jsonb_build_object('person', me));
+  delete from credential where tenant_id = t and user_id = me;
+  with d as (delete from passkey where tenant_id = t and user_id = me and created_at >= since returning name)
+  select coalesce(jsonb_agg(jsonb_build_object('kind', 'passkey', 'name', name) order by name), '[]') into removed from d;
+  gone := gone || removed;
+  with d as (delete from totp where tenant_id = t and user_id = me and coalesce(confirmed_at, now()) >= since returning name, confirmed_at)
+  select coalesce(jsonb_agg(jsonb_build_object('kind', 'totp', 'name', name) order by name) filter (where confirmed_at is not null), '[]')
+  into removed from d;
+  gone := gone || removed;
+  with d as (delete from recovery_code where tenant_id = t and user_id = me
+             and (created_at >= since or not app.has_factor(t, me)) returning id)
+  select case when count(*) = 0 then '[]' else jsonb_build_array(jsonb_build_object('kind', 'codes')) end into removed from d;
+  gone := gone || removed;
+  with d as (delete from identity where tenant_id = t and user_id = me and linked_by = 'self' and linked_at >= since
+             returning provider_id, email)
+  select coalesce(jsonb_agg(jsonb_build_object('kind', 'account', 'name', concat_ws(', ', p.name, d.email)) order by p.name), '[]')
+  into removed from d join identity_provider p on p.id = d.provider_id;
+  gone := gone || removed;
+  with d as (update recovery set stopped_at = now() where tenant_id = t and user_id = me and stopped_at is null and used_at is null
+             and expires_at > now() returning id)
+  select case when count(*) = 0 then '[]' else jsonb_build_array(jsonb_build_object('kind', 'recovery')) end into removed from d;
+  gone := gone || removed;
+  with d as (update email_change set ended_at = now() where tenant_id = t and user_id = me and ended_at is null and expires_at > now()
+             returning new_email)
+  select coalesce(jsonb_agg(jsonb_build_object('kind', 'address', 'name', new_email)), '[]') into removed from d;
+  gone := gone || removed;
+  update users set devices_since = now() where tenant_id = t and id = me;
+  perform app.write_audit(t, null, me, 'session.disowned', me,
+    jsonb_build_object('number', n) || case when gone = '[]' then '{}' else jsonb_build_object('removed', gone) end);
+  perform app.defer(t, 'disowned', jsonb_build_object('person', me));
   return true;
 end $$;
+
+-- For the letter about it: what ended beside the sessions and the password.
+create function app.disowned_removed(p_user uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select coalesce((select a.detail -> 'removed' from audit a where a.tenant_id = app.tenant() and a.subject_id = p_user
+    and a.action = 'session.disowned' order by a.at desc, a.id desc limit 1), '[]') $$;
 
 -- Ends every session of somebody else. Staff with the right to it: of clients, and with the one to decide about access also of
 -- colleagues. A client: of people of the company in the address, with the right to manage them. It says nothing of where else the
@@ -127,6 +183,7 @@ begin
   end if;
   update session set revoked_at = now() where tenant_id = other.tenant_id and user_id = other.id and revoked_at is null;
   perform app.write_audit(other.tenant_id, app.company(), app.person(), 'session.all_ended', other.id, '{}');
+  if other.id <> app.person() then perform app.access_letter(other.tenant_id, other.id, 'signed_out', app.person()); end if;
   return true;
 end $$;
 
