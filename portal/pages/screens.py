@@ -23,7 +23,7 @@ from portal.components.render import macro
 from portal.components.stage import Stage
 from portal.components.values import Action, Text
 from portal.db.engine import ReadingOnly, SignedOut
-from portal.domain.access import NotAllowed, OnlyLooking, Permission, ProofNeeded
+from portal.domain.access import NotAllowed, OnlyLooking, Permission, ProofNeeded, need_fresh
 from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
@@ -142,12 +142,18 @@ class Here:
     def say(self, words: str, *, bad: bool = False) -> None:
         self.stage.say(words, bad=bad)
 
+    async def prove(self) -> None:
+        """Before a dialog opens in which something is typed that needs a fresh proof: the way there closes it. Raises ProofNeeded."""
+        async with self.visit.work() as db:
+            await need_fresh(db)
+
     async def trouble(self, error: Exception, *, quietly: bool = False) -> None:
         """What an action could not do, said in a toast; what was typed stays. A reading in the background fails quietly."""
         if isinstance(error, SignedOut):
             await leave(self.stage.client, over(self.stage.client))
         elif isinstance(error, ProofNeeded):
-            ui.navigate.to(self.confirm)
+            if not quietly:
+                ui.navigate.to(self.confirm)
         elif isinstance(error, OnlyLooking | ReadingOnly):
             if not quietly:
                 self.say(_('You are only looking: nothing was sent or changed.'), bad=True)

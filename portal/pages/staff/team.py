@@ -131,6 +131,7 @@ class Team(PeopleList):
                 if person := await self._add(act, lambda db, values: add_staff(db, self.by, **values)):
                     self.here.say(_('{name} is on your team now, and gets a letter.', name=person.name))
             case 'ask-role':
+                await self.here.prove()
                 self._ask_role(self._person(act))
             case 'ask-disable' | 'ask-enable':
                 self._ask_about(act.name, self._person(act))

@@ -317,6 +317,7 @@ class CompanyPage(PeopleList):
                     self.here.say(said)
             case 'ask-role':
                 person = self._person(act)
+                await self.here.prove()
                 self._ask_role(person, **self._around(person))
             case 'ask-remove':
                 self._ask_remove(self._person(act))

@@ -162,8 +162,12 @@ class PersonPage:
             return
         match act.name:
             case 'ask-edit' | 'ask-email' | 'ask-disable' | 'ask-enable':
+                if act.name == 'ask-email':
+                    await self.here.prove()
                 self._ask(act.name)
             case 'ask-role' | 'ask-remove':
+                if act.name == 'ask-role':
+                    await self.here.prove()
                 self._ask(act.name, self._company(act))
             case 'edit':
                 await self._edit(act)
