@@ -262,13 +262,13 @@ class LetterPage:
             there = select(Membership.role, Membership.role_id).where(
                 Membership.user_id == user.id, col(Membership.ended_at).is_(None)
             )
-            held = [(user.staff_role, user.staff_role_id), *await db.exec(there)]
+            held: list[tuple[str | None, UUID | None]] = [(user.staff_role, user.staff_role_id), *await db.exec(there)]
         elif letter.invitation_id:
             invitation = await db.get_one(Invitation, letter.invitation_id)
             held = [(invitation.role, invitation.role_id)]
         else:
             return True
-        roles = [role for each in held if (role := await role_of(db, *each))]
+        roles = [role for each in held if (role := await role_of(db, each[0], each[1]))]
         return any(missing(self.here.visit.by, role.permissions) for role in roles)
 
     @staticmethod
