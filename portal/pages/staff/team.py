@@ -87,7 +87,7 @@ class Team(PeopleList):
     def _html(self) -> Markup:
         return render(
             'staff/team.html', helped=[self.recovering.state(person.id) for person in self.people], people=[self._row(person) for person in self.people], columns=self._columns(),
-            alone=len(self.people) < 2, role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
+            role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
             roles=[Row(option.label, note=option.hint) for option in self.roles], invite_href=self.here.url('/team/invite'),
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
