@@ -75,7 +75,7 @@ async def change_client(db: AsyncSession, by: Principal, user_id: UUID, *, name:
         await record(db, 'person.changed', subject=person.id, before=before, after=after)
 
 
-@verb(Permission.COMPANIES_MANAGE)
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
 async def change_email(db: AsyncSession, by: Principal, user_id: UUID, email: str) -> None:
     """They sign in with the new address and the password they have. Their sessions end, links that went to the old address die,
     and both addresses get a letter."""
@@ -107,7 +107,7 @@ async def disable_client(db: AsyncSession, by: Principal, user_id: UUID) -> None
         await record(db, 'person.disabled', subject=person.id)
 
 
-@verb(Permission.COMPANIES_MANAGE)
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
 async def enable_client(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     """They sign in again with the password they had."""
     person = await client(db, user_id, lock=True)

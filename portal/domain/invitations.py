@@ -99,13 +99,13 @@ async def roles_to_give(db: AsyncSession, by: Principal, user_type: UserType) ->
 # ---------- verbs ----------
 
 
-@verb(Permission.PEOPLE_MANAGE)
+@verb(Permission.PEOPLE_MANAGE, fresh=True)
 async def invite(db: AsyncSession, by: Principal, company_id: UUID, wanted: Wanted) -> Invitation:
     """Into a company. Raises Wrong for every field, Taken (staff only: with the way to them) where somebody belongs already."""
     return (await invite_all(db, by, company_id, [wanted]))[0]
 
 
-@verb(Permission.PEOPLE_MANAGE)
+@verb(Permission.PEOPLE_MANAGE, fresh=True)
 async def invite_all(db: AsyncSession, by: Principal, company_id: UUID, wanted: Sequence[Wanted]) -> list[Invitation]:
     """All of them or none: Wrong of the first that cannot be."""
     company = await _company(db, by, company_id)
@@ -113,7 +113,7 @@ async def invite_all(db: AsyncSession, by: Principal, company_id: UUID, wanted: 
     return [await _invite(db, by, company, each) for each in wanted]
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def invite_colleagues(db: AsyncSession, by: Principal, wanted: Sequence[Wanted]) -> list[Invitation]:
     """Onto the staff."""
     await _one_after_the_other(db, by, None)
@@ -193,14 +193,14 @@ async def _write(db: AsyncSession, by: Principal, invitation: Invitation) -> Non
     await promise(db, [letter])
 
 
-@verb(Permission.PEOPLE_MANAGE)
+@verb(Permission.PEOPLE_MANAGE, fresh=True)
 async def send_again(db: AsyncSession, by: Principal, company_id: UUID, invitation_id: UUID) -> Invitation:
     """Another letter with another link, from whoever sends it now; the link of the one before works no more."""
     await _company(db, by, company_id)
     return await _again(db, by, company_id, invitation_id)
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def send_colleague_again(db: AsyncSession, by: Principal, invitation_id: UUID) -> Invitation:
     return await _again(db, by, None, invitation_id)
 

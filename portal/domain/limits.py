@@ -52,7 +52,7 @@ def _clean(wanted: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, str]]:
     return good, wrong
 
 
-@verb(Permission.ACCESS_MANAGE)
+@verb(Permission.ACCESS_MANAGE, fresh=True)
 async def change_limits(db: AsyncSession, by: Principal, **wanted: str) -> None:
     """Of staff and of clients: `staff_idle_minutes`, `staff_session_hours`, `idle_minutes`, `session_hours`; what is named. Holds
     at once, also for sessions that are open. Raises Wrong with every field that cannot be taken."""
@@ -70,7 +70,7 @@ async def change_limits(db: AsyncSession, by: Principal, **wanted: str) -> None:
         await record(db, 'limits.changed', subject=tenant.id, **dict[str, Any](changed))
 
 
-@verb(Permission.ACCESS_MANAGE)
+@verb(Permission.ACCESS_MANAGE, fresh=True)
 async def limit_company(db: AsyncSession, by: Principal, company: UUID, idle_minutes: str, session_hours: str) -> None:
     """A rule of its own for a company, stricter than that for all clients; '' for what it does not ask. Raises Wrong."""
     tenant = await db.get_one(Tenant, by.tenant.id, with_for_update={'key_share': True}, populate_existing=True)
@@ -93,7 +93,7 @@ async def limit_company(db: AsyncSession, by: Principal, company: UUID, idle_min
     await record(db, 'limits.company', company_id=company, subject=company, **good)
 
 
-@verb(Permission.ACCESS_MANAGE)
+@verb(Permission.ACCESS_MANAGE, fresh=True)
 async def unlimit_company(db: AsyncSession, by: Principal, company: UUID) -> None:
     """Back to the rule for all clients. Raises NotFound where there is none of its own."""
     gone = await db.exec(

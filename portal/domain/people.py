@@ -342,15 +342,20 @@ async def names_alone(db: AsyncSession, by: Principal) -> None:
     await db.exec(select(func.pg_advisory_xact_lock(func.hashtext('portal.companies'), func.hashtext(str(by.tenant.id)))))
 
 
-@verb(Permission.COMPANIES_MANAGE)
-async def add_person(
-    db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str, write: bool = True
-) -> User:
-    """Adds a person to a company and writes them a letter to set a password (unless not to `write`).
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
+async def add_person(db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str) -> User:
+    """Adds a person to a company and writes them a letter to set a password.
 
     Somebody who is known by this address already (in another company of the tenant) gets one more membership. Raises Wrong,
     and Taken where the person belongs to the company already.
     """
+    return await bring_in(db, by, company, name=name, email=email, role=role)
+
+
+async def bring_in(
+    db: AsyncSession, by: Principal, company: Company, *, name: str, email: str, role: str, write: bool = True
+) -> User:
+    """`add_person` without asking for a proof: of an import, whose start asked for it. No letter unless to `write`."""
     if company.archived_at is not None:
         raise Wrong(email=_('{company} is archived. Bring it back first.', company=company.name))
     name, email = clean_name(name), clean_email(email)
@@ -384,7 +389,7 @@ async def add_person(
     return user
 
 
-@verb(Permission.COMPANIES_MANAGE)
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
 async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_id: UUID) -> None:
     """Once more the letter to set a password."""
     if not any(m.id == user_id for m in await members(db, company.id)):
@@ -393,9 +398,14 @@ async def send_welcome(db: AsyncSession, by: Principal, company: Company, user_i
     await promise(db, [Promised(kind='welcome', to_user_id=user_id, company_id=company.id, actor_id=by.user_id)])
 
 
-@verb(Permission.COMPANIES_MANAGE)
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
 async def change_role(db: AsyncSession, by: Principal, company: Company, user_id: UUID, role: str) -> None:
     """Takes effect at the next event of every page the person has open. `role`: a built-in name, or the id of one's own."""
+    await set_role(db, by, company, user_id, role)
+
+
+async def set_role(db: AsyncSession, by: Principal, company: Company, user_id: UUID, role: str) -> None:
+    """`change_role` without asking for a proof: of an import, whose start asked for it."""
     given = await may_give(db, by, role, UserType.CLIENT)
     membership = await membership_of(db, company.id, user_id)
     await give(db, by, membership, given)

@@ -87,7 +87,7 @@ async def hurry_recovery(db: AsyncSession, by: Principal, user_id: UUID) -> None
     _refuse(await _say(db, 'select app.hurry_recovery(%s)', user_id))
 
 
-@verb(Permission.PEOPLE_MANAGE)
+@verb(Permission.PEOPLE_MANAGE, fresh=True)
 async def stop_recovery(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     _refuse(await _say(db, 'select app.stop_recovery(%s)', user_id))
 

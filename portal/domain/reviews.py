@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from portal.domain.access import Permission, Principal, Role, permissions_of, role_label, verb
 from portal.domain.audit import record
 from portal.domain.base import TENANT, Moment, NotFound, Wrong, now
-from portal.domain.people import Membership, Tenant, User
+from portal.domain.people import Around, Membership, Tenant, User, around
 from portal.i18n import _
 
 
@@ -100,20 +100,20 @@ async def overdue(db: AsyncSession) -> set[UUID]:
 async def people_to_review(db: AsyncSession, by: Principal) -> list[Reviewed]:
     """Everybody who can come in for the company of whoever asks, who are its client admins."""
     assert by.company
-    seen = func.app.seen_of_company().table_valued('user_id', 'seen_at')
     asked = (
-        select(User, Membership, Role, seen.c.seen_at)
+        select(User, Membership, Role)
         .join(Membership, col(Membership.user_id) == User.id)
         .outerjoin(Role, col(Role.id) == Membership.role_id)
-        .outerjoin(seen, seen.c.user_id == User.id)
         .where(Membership.company_id == by.company.id, col(Membership.ended_at).is_(None))
         .order_by(func.lower(User.name), col(User.id))
     )
+    rows = list(await db.exec(asked))
+    seen = await around(db, [user.id for user, _m, _role in rows])
     return [
-        Reviewed(user.id, user.name, user.email, role_label(m.role) if m.role else role.name if role else '', seen_at,
+        Reviewed(user.id, user.name, user.email, role_label(m.role) if m.role else role.name if role else '', seen.get(user.id, Around()).seen_at,
                  fixed=user.id == by.user_id or not permissions_of(m.role or '', role.permissions if role else None) <= by.permissions,
                  is_me=user.id == by.user_id)
-        for user, m, role, seen_at in await db.exec(asked)
+        for user, m, role in rows
     ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from portal.i18n import _
 ADMIN = 'MspAdmin'
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def add_staff(db: AsyncSession, by: Principal, *, name: str, email: str, role: str) -> User:
     """Adds somebody to the staff and writes them a letter to set a password."""
     name, email = clean_name(name), clean_email(email)
@@ -69,7 +69,7 @@ async def disable(db: AsyncSession, by: Principal, user_id: UUID) -> None:
         await record(db, 'staff.disabled', subject=person.id)
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def enable(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     """They sign in again with the password they had."""
     await _alone(db, by)
@@ -80,7 +80,7 @@ async def enable(db: AsyncSession, by: Principal, user_id: UUID) -> None:
         await record(db, 'staff.enabled', subject=person.id)
 
 
-@verb(Permission.STAFF_MANAGE)
+@verb(Permission.STAFF_MANAGE, fresh=True)
 async def welcome_staff(db: AsyncSession, by: Principal, user_id: UUID) -> None:
     """Once more the letter to set a password."""
     person = await _colleague(db, user_id)

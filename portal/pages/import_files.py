@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from portal.components.values import Action
 from portal.db.engine import SignedOut
 from portal.domain.access import Permission
 from portal.domain.base import NotFound, Wrong
@@ -37,6 +38,12 @@ async def take(request: Request) -> Response:
     visit: Visit = request.state.visit
     if not visit.may(Permission.COMPANIES_MANAGE):
         return await _refused(request)
+    if (
+        not request.headers.get('content-type', '').startswith('multipart/form-data')
+        or 'boundary=' not in request.headers['content-type']
+    ):
+        return plain.message(request, 400, _('No file arrived'), _('Choose a CSV file on the page of imports, and send it from there.'),
+                             side='staff', actions=(Action(_('To the imports'), href=f'{MSP}/import'),))  # fmt: skip
     kind = Kind.COMPANIES
     try:
         kind, name, data = await _received(request)

@@ -19,6 +19,7 @@ from portal.snippets import marked
 from portal.visit import Visit
 
 MOST = 6
+LOOKS = 3
 LONGEST = 200
 
 
@@ -52,6 +53,8 @@ class Palette:
             groups.append(HitGroup(_('Companies'), tuple(self._named(n, words) for n in companies)))
         if people := [n for n in names if n.person]:
             groups.append(HitGroup(_('People'), tuple(self._named(n, words) for n in people)))
+            if self.visit.may(Permission.VIEW_AS):
+                groups.append(HitGroup(_('Look at the portal as'), tuple(self._look_as(n) for n in people[:LOOKS])))
         return groups, search_note(found)
 
     def _tickets(self, rows: list[Any], found: Found, texts: dict[Any, tuple[str, bool]]) -> tuple[Hit, ...]:
@@ -70,6 +73,10 @@ class Palette:
         if named.person is None:
             return Hit(marked(named.company, words), href, 'building-2')
         return Hit(marked(named.person, words), href, 'user-round', named.company, marked(named.email or '', words))
+
+    def _look_as(self, named: Named) -> Hit:
+        href = f'{self.visit.root}/view-as/{named.person_id}?{urlencode({"company": named.company_slug})}'
+        return Hit(_('View as {name}', name=named.person), href, 'eye', named.company)
 
     def _go_to(self, words: str) -> list[HitGroup]:
         wanted = words.casefold()

@@ -23,7 +23,7 @@ from portal.components.render import macro
 from portal.components.stage import Stage
 from portal.components.values import Action, Text
 from portal.db.engine import ReadingOnly, SignedOut
-from portal.domain.access import NotAllowed, OnlyLooking, Permission, ProofNeeded
+from portal.domain.access import NotAllowed, OnlyLooking, Permission, ProofNeeded, need_fresh
 from portal.domain.base import NotFound
 from portal.guard import leave, over
 from portal.i18n import _
@@ -90,6 +90,11 @@ class Here:
         kept = {name: value for name, value in query.items() if value}
         return self.root + path + (f'?{urlencode(kept)}' if kept else '')
 
+    @property
+    def confirm(self) -> str:
+        """Where one proves again who one is, and then is back here."""
+        return f'{CONFIRM}?{urlencode({"next": self.url(self.path, **self.query)})}'
+
     def set_primary(self, primary: Primary | None, on_act: Callable[[Act], Any] | None = None) -> None:
         """The one primary action in the bar, or none; an action of its own (`Primary.act`) comes to `on_act`."""
         self.on_primary = on_act
@@ -143,13 +148,18 @@ class Here:
     def say(self, words: str, *, bad: bool = False) -> None:
         self.stage.say(words, bad=bad)
 
+    async def prove(self) -> None:
+        """Before a dialog opens in which something is typed that needs a fresh proof: the way there closes it. Raises ProofNeeded."""
+        async with self.visit.work() as db:
+            await need_fresh(db)
+
     async def trouble(self, error: Exception, *, quietly: bool = False) -> None:
         """What an action could not do, said in a toast; what was typed stays. A reading in the background fails quietly."""
         if isinstance(error, SignedOut):
             await leave(self.stage.client, over(self.stage.client))
         elif isinstance(error, ProofNeeded):
-            back = self.url(self.path, **self.query)
-            ui.navigate.to(f'{CONFIRM}?{urlencode({"next": back})}')
+            if not quietly:
+                ui.navigate.to(self.confirm)
         elif isinstance(error, OnlyLooking | ReadingOnly):
             if not quietly:
                 self.say(_('You are only looking: nothing was sent or changed.'), bad=True)
@@ -251,6 +261,10 @@ class Screens:
             await leave(self.stage.client, over(self.stage.client))
         except NotFound:
             self._say(here, 404, _('Not found'), _('There is nothing here, or it is not yours to see.'), label=_('Nothing here'))
+        except ProofNeeded:
+            words = _('What stands here needs a fresh proof that it is you. It is good for 15 minutes.')
+            proves = Action(_('Prove it, and go on'), href=here.confirm, kind='primary')
+            self._say(here, 403, _('Is it you?'), words, label=_('A fresh proof is needed'), first=proves)
         except (OnlyLooking, ReadingOnly):
             self._say_closed(here)
         except NotAllowed:
@@ -268,7 +282,8 @@ class Screens:
         words = _('It changes something, is the person’s own, or is nothing that you yourself may see.')
         self._say(here, 403, _('Closed while you look'), words, label=_('Reading only'))
 
-    def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', label: str = '') -> None:
+    def _say(self, here: Here, status: int, title: str, words: Text, *, number: str = '', label: str = '',
+             first: Action | None = None) -> None:  # fmt: skip
         here.stage.client.status_code = status  # counts only if the page has not been sent yet
         here.status = status
         here.close()
@@ -277,6 +292,8 @@ class Screens:
         if number:
             again = here.url(here.path) + (f'?{urlencode(here.query)}' if here.query else '')
             actions = (Action(_('Try again'), href=again), *actions)
+        if first:
+            actions = (first, *actions)
         with here.place:
             here.title(title)
             Island(macro('fault')(title, words, reference=number, actions=actions, kind='' if label else 'bad', label=label))

@@ -81,7 +81,7 @@ async def test_bea_joins_a_second_company_and_leaves_it_with_an_open_page(
     await bea.get_by_role('link', name='Sign in and accept').click()
     await bea.get_by_label('E-mail').fill(cast.bea.email)
     await bea.get_by_label('Password', exact=True).fill(PASSWORD)
-    await bea.get_by_role('button', name='Sign in').click()
+    await bea.get_by_role('button', name='Sign in', exact=True).click()
     await bea.get_by_role('button', name='Join Acme Dental').click()
     await bea.wait_for_url('**/client-portal/acme/welcome')
     await ready(bea)
@@ -165,3 +165,87 @@ async def test_another_address_is_confirmed_at_both(page_as: PageAs, cast: Cast,
         await expect(mailbox.get_by_role('heading', level=1)).to_have_text(says)
     await expect(ugo.get_by_role('heading', level=1)).to_have_text('Sign in')
     assert sql('select email from users where id = %s', cast.ugo.user_id) == [('ugo.m@acme.example',)]
+
+
+# ---------- a proof that is old ----------
+
+
+@pytest.fixture
+def grow_old(sql: Sql) -> Callable[[Any], None]:
+    return lambda who: void(sql("update session set proved_at = now() - interval '16 minutes' where user_id = %s", who.user_id))
+
+
+def void(_what: object) -> None:
+    pass
+
+
+async def prove(page: Any) -> None:
+    await page.wait_for_url('**/auth/confirm?**')
+    await page.get_by_label('Password').first.fill(PASSWORD)
+    await page.locator('form button[type=submit]').first.click()
+    await page.wait_for_url('**/client-portal/**' if 'client-portal' in page.url else '**/msp/**')
+    await ready(page)
+
+
+async def test_what_is_typed_survives_the_way_to_a_fresh_proof(page_as: PageAs, cast: Cast, sql: Sql, grow_old: Any) -> None:
+    ada = await page_as(cast.ada)
+    await ada.goto('/client-portal/acme/settings/people/invite')
+    await ready(ada)
+    await ada.get_by_label('Name', exact=True).fill('Jana Hofmann')
+    await ada.get_by_label('E-mail', exact=True).fill('jana@acme.example')
+    await ada.locator('form[data-act=invite]').get_by_text('Client billing').first.click()
+    await ada.get_by_label('Language of the letter').select_option(label='Deutsch')
+    grow_old(cast.ada)
+    await ada.get_by_role('button', name='Send the invitation', exact=True).click()
+    await prove(ada)
+    assert ada.url.endswith('/client-portal/acme/settings/people/invite')
+    await expect(ada.get_by_label('Name', exact=True)).to_have_value('Jana Hofmann')
+    await expect(ada.get_by_label('E-mail', exact=True)).to_have_value('jana@acme.example')
+    assert sql('select 1 from invitation where email = %s and tenant_id = %s', 'jana@acme.example', cast.northwind.id) == []
+    await ada.get_by_role('button', name='Send the invitation', exact=True).click()
+    await expect(ada.get_by_role('row', name='jana@acme.example')).to_contain_text('Client billing')
+    [(language,)] = sql(
+        'select language from invitation where email = %s and tenant_id = %s', 'jana@acme.example', cast.northwind.id
+    )
+    assert language == 'de'
+    await ada.reload()
+    await ready(ada)
+    await expect(ada.get_by_label('Name', exact=True)).to_have_value('')  # sent, so no draft
+
+
+async def test_so_do_a_list_a_role_and_a_form_that_was_folded(page_as: PageAs, cast: Cast, grow_old: Any) -> None:
+    ada, mona = await page_as(cast.ada), await page_as(cast.mona)
+    await ada.goto('/client-portal/acme/settings/people/invite')
+    await ready(ada)
+    await ada.get_by_label('The list', exact=True).fill('Jana Hofmann;jana@acme.example')
+    await ada.get_by_role('button', name='Look at the list').click()
+    grow_old(cast.ada)
+    await ada.get_by_role('button', name='Send 1 invitation').click()
+    await prove(ada)
+    await expect(ada.get_by_label('The list', exact=True)).to_have_value('Jana Hofmann;jana@acme.example')
+
+    await mona.goto('/msp/companies/acme')
+    await ready(mona)
+    await mona.get_by_text('Add without an invitation').click()
+    await mona.get_by_label('Name', exact=True).fill('Flo Winter')
+    await mona.get_by_label('E-mail', exact=True).fill('flo@acme.example')
+    grow_old(cast.mona)
+    await mona.get_by_role('button', name='Add and write to them').click()
+    await prove(mona)
+    await expect(mona.get_by_label('Name', exact=True)).to_be_visible()
+    await expect(mona.get_by_label('Name', exact=True)).to_have_value('Flo Winter')
+    await mona.get_by_role('button', name='Add and write to them').click()
+    await expect(mona.get_by_role('row', name='flo@acme.example')).to_contain_text('Invited, link good until')
+
+    await mona.goto('/msp/roles/new?for=client')
+    await ready(mona)
+    await mona.get_by_label('Name', exact=True).fill('Practice lead')
+    await mona.get_by_label('Manage people', exact=True).check()
+    grow_old(cast.mona)
+    await mona.get_by_role('button', name='Make the role').click()
+    await prove(mona)
+    await expect(mona.get_by_label('Name', exact=True)).to_have_value('Practice lead')
+    await expect(mona.get_by_label('Manage people', exact=True)).to_be_checked()
+    await expect(mona.get_by_text('May: Open tickets').first).to_contain_text('Manage people')
+    await mona.get_by_role('button', name='Make the role').click()
+    await expect(mona.get_by_role('heading', level=1)).to_have_text('Practice lead')

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlmodel import col, select
 
 from portal.db.cast import Cast, Member
-from portal.domain.access import NotAllowed
-from portal.domain.base import Wrong
+from portal.domain.access import NotAllowed, Permission, ProofNeeded, UserType
+from portal.domain.base import Wrong, uuid7
 from portal.domain.imports import Kind, Outcome, State
 from portal.domain.imports.deciding import known_companies
 from portal.domain.imports.doing import batch_by_id, match, refused_rows, start, stop, take_chunk, tally, upload
@@ -17,6 +18,7 @@ from portal.domain.imports.model import ImportRow
 from portal.domain.imports.reading import MOST_ROWS, neutral, read, write
 from portal.domain.mail import Letter
 from portal.domain.people import Company, Membership, User
+from portal.domain.roles import add_role
 from portal.visit import Visit
 
 VisitAs = Callable[[Member], Awaitable[Visit]]
@@ -200,6 +202,65 @@ async def test_addresses_that_cannot_be_taken(mona: Mona, cast: Cast) -> None:
     assert 9 not in await importing.problems()
     await importing.run()
     assert await importing.numbers() == (3, 0, 0, 5)
+
+
+async def own_role(mona: Importing, name: str, permissions: set[Permission]) -> UUID:
+    async with mona.visit.work() as db:
+        made = await add_role(db, mona.by, name=name, user_type=UserType.CLIENT, based_on='ClientUser', permissions=permissions)
+        return made.id
+
+
+async def test_own_roles_are_known_by_their_name(mona: Mona, cast: Cast) -> None:
+    importing = await mona()
+    lead = await own_role(importing, 'Practice lead', {Permission.TICKETS_SEE_COMPANY})
+    text = 'Email,Name,Company,Role\nflo@acme.example,Flo Winter,acme,practice LEAD\nugo@acme.example,Ugo Marchetti,acme,Practice lead\n'
+    await (await importing.upload(Kind.PEOPLE, text)).run()
+    assert await importing.numbers() == (1, 1, 0, 0)
+    who = select(User.id).where(col(User.email).in_(['flo@acme.example', 'ugo@acme.example']))
+    got = select(Membership.role, Membership.role_id).where(col(Membership.user_id).in_(who))
+    assert await importing.all(got) == [(None, lead), (None, lead)]
+
+
+async def test_nobody_imports_more_than_they_may_themselves(mona: Mona, visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
+    """Tess manages companies and people, and sees no money: a role with it is refused, row by row."""
+    await own_role(await mona(), 'Bookkeeper', {Permission.MONEY_SEE})
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into role (id, tenant_id, name, user_type, permissions) values (%s, %s, 'Office', 'internal', %s)""",
+                  (office := uuid7(), cast.northwind.id, ['tickets.see', 'tickets.open', 'tickets.reply', 'tickets.close',
+                   'companies.see', 'companies.manage', 'people.manage', 'profile.edit']))  # fmt: skip
+        c.execute('update users set staff_role = null, staff_role_id = %s where id = %s', (office, cast.tess.user_id))
+    tess = Importing(await visit_as(cast.tess))
+    text = (
+        'Email,Name,Company,Role\nflo@acme.example,Flo,acme,Bookkeeper\nada2@acme.example,Ada,acme,Client admin\n'
+        'ugo@acme.example,Ugo Marchetti,acme,Bookkeeper\nbill@acme.example,Bill Novak,acme,Client user\n'
+        'jo@acme.example,Jo,acme,Client user\n'
+    )
+    await (await tess.upload(Kind.PEOPLE, text)).run()
+    problems = await tess.problems()
+    assert set(problems) == {2, 3, 4, 5}
+    assert all('role' in problem for problem in problems.values())
+    assert await tess.numbers() == (1, 0, 0, 4)
+    addresses = ['flo@acme.example', 'ada2@acme.example', 'jo@acme.example']
+    assert await tess.all(select(User.email).where(col(User.email).in_(addresses))) == ['jo@acme.example']
+    roles = select(User.email, Membership.role).join(Membership, col(Membership.user_id) == User.id)
+    before = await tess.all(roles.where(col(User.email).in_([cast.ugo.email, cast.bill.email])))
+    assert sorted(before) == [(cast.bill.email, 'ClientBilling'), (cast.ugo.email, 'ClientUser')]
+
+
+async def test_the_start_asks_for_a_proof_and_the_worker_does_not(mona: Mona, maintenance: str) -> None:
+    importing = await (await mona()).upload(Kind.PEOPLE, 'Email,Name,Company\nflo@acme.example,Flo Winter,acme\n')
+    older = "update session set proved_at = now() - interval '16 minutes' where user_id = %s"
+    async with importing.visit.work() as db:
+        await start(db, importing.by, importing.id)
+    with psycopg.connect(maintenance) as c:
+        c.execute(older, (importing.by.user_id,))
+    while await importing.chunk():
+        pass
+    assert await importing.numbers() == (1, 0, 0, 0)
+    await importing.upload(Kind.PEOPLE, 'Email,Name,Company\njo@acme.example,Jo,acme\n')
+    with pytest.raises(ProofNeeded):
+        async with importing.visit.work() as db:
+            await start(db, importing.by, importing.id)
 
 
 # ---------- stopping, going on, rights ----------

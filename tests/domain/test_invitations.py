@@ -261,6 +261,49 @@ async def test_names_are_names(does: Does, cast: Cast, name: str) -> None:
     assert set(wrong.value.fields) == {'name'}
 
 
+@pytest.fixture
+def office(maintenance: str, cast: Cast) -> Member:
+    """Tess, who manages companies and people, and sees no money."""
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into role (id, tenant_id, name, user_type, permissions) values (%s, %s, 'Office', 'internal', %s)""",
+                  (made := uuid7(), cast.northwind.id, ['tickets.see', 'tickets.open', 'tickets.reply', 'tickets.close', 'companies.see',
+                   'companies.manage', 'people.manage', 'profile.edit']))  # fmt: skip
+        c.execute('update users set staff_role = null, staff_role_id = %s where id = %s', (made, cast.tess.user_id))
+        c.execute("""insert into role (id, tenant_id, name, user_type, permissions) values (%s, %s, 'Front desk', 'client',
+                     '{tickets.see,tickets.see_company,company.edit,profile.edit}')""", (uuid7(), cast.northwind.id))  # fmt: skip
+    return cast.tess
+
+
+async def test_staff_offer_no_more_than_they_have_whatever_the_program_does(
+    visit_as: VisitAs, cast: Cast, office: Member
+) -> None:
+    tess = await visit_as(office)
+    row = """insert into invitation (id, company_id, email, name, role, role_id, invited_by_id, expires_at)
+             select gen_random_uuid(), :company, md5(:role) || '@y.example', 'X', case when r.id is null then :role end, r.id, :by,
+               now() + interval '1 day' from (values (1)) one left join role r on r.name = :role"""
+    for role, may in (('ClientUser', True), ('Front desk', True), ('ClientBilling', False), ('ClientAdmin', False)):
+        values = {'company': cast.acme.id, 'role': role, 'by': office.user_id}
+        if may:
+            async with tess.work() as db:
+                await (await db.connection()).execute(text(row), values)
+        else:
+            with pytest.raises(DBAPIError, match='more than they have'):
+                async with tess.work() as db:
+                    await (await db.connection()).execute(text(row), values)
+
+
+async def test_what_staff_offered_who_may_less_now_is_dead(does: Does, cast: Cast, maintenance: str) -> None:
+    boss = await does(cast.mona, invite, cast.acme.id, Wanted('Boss', 'boss@acme.example', 'ClientAdmin'))
+    jana = await does(cast.mona, invite, cast.acme.id, JANA)
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into role (id, tenant_id, name, user_type, permissions) values (%s, %s, 'Less', 'internal',
+                     '{tickets.see,tickets.open,tickets.reply,tickets.close,profile.edit,companies.see,people.manage}')""",
+                  (less := uuid7(), cast.northwind.id))  # fmt: skip
+        c.execute('update users set staff_role = null, staff_role_id = %s where id = %s', (less, cast.mona.user_id))
+    assert await accept(boss) is None
+    assert await accept(jana)
+
+
 # ---------- many at once ----------
 
 

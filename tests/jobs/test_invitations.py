@@ -1,5 +1,6 @@
 """Letters to those who are invited, to client admins who are asked, and about another address; sent by a real worker."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -152,6 +153,47 @@ async def test_one_confirms_and_who_left_is_out(visit_as: VisitAs, cast: Cast, o
     assert detail == {'kept': ['Ada Brandt', 'Bill Novak', 'Mel Duarte'], 'removed': ['Ugo Marchetti']}
 
 
+async def test_two_confirm_at_once_and_one_answer_counts(visit_as: VisitAs, cast: Cast, outbox: Outbox) -> None:
+    """Ada lets Ugo go, Mel lets Bill go, in the same moment, several times each."""
+    outbox.ask(
+        'insert into access_review (tenant_id, company_id, due_at) values (%s, %s, now())', cast.northwind.id, cast.acme.id
+    )
+    ada, mel = await visit_as(cast.ada), await visit_as(cast.mel_acme)
+    async with ada.work() as db:
+        review = (await standing(db, cast.acme.id)).open
+        shown = [person.id for person in await people_to_review(db, ada.by)]
+    assert review
+
+    async def confirms(visit: Visit, leaves: Member) -> str:
+        async with visit.work() as db:
+            await confirm_review(db, visit.by, review.id, shown, [leaves.user_id])
+        return leaves.name
+
+    both = [confirms(visit, leaves) for _n in range(4) for visit, leaves in ((ada, cast.ugo), (mel, cast.bill))]
+    came = await asyncio.gather(*both, return_exceptions=True)
+    [gone] = [each for each in came if isinstance(each, str)]
+    assert all(isinstance(each, str | Confirmed) for each in came)
+    out = outbox.ask("""select u.name from membership m join users u on u.id = m.user_id
+                        where m.company_id = %s and m.ended_at is not null""", cast.acme.id)  # fmt: skip
+    assert out == [(gone,)]
+    assert len(outbox.ask("select 1 from audit where action = 'review.confirmed' and subject_id = %s", review.id)) == 1
+    assert len(outbox.ask('select 1 from access_review_item where review_id = %s', review.id)) == len(shown)
+
+
+async def test_the_review_says_when_somebody_was_at_this_company(visit_as: VisitAs, cast: Cast, outbox: Outbox) -> None:
+    """Mel works at Bolt as well: at Acme that is not seen."""
+    outbox.ask("update membership_seen set at = '2026-01-01' where user_id = %s", cast.mel_acme.user_id)
+    async with (await visit_as(cast.mel_bolt)).work():
+        pass
+    ada = await visit_as(cast.ada)
+    async with ada.work() as db:
+        seen = {person.name: person.seen_at for person in await people_to_review(db, ada.by)}
+    mel = seen['Mel Duarte']
+    assert mel is None or mel.isoformat() < '2026-01-03'
+    assert seen['Ada Brandt']
+    assert seen['Ada Brandt'].isoformat() > '2026-01-03'
+
+
 # ---------- another address ----------
 
 
@@ -182,6 +224,26 @@ async def test_both_mailboxes_agree_in_any_order(
     assert outbox.ask('select email from users where id = %s', cast.ugo.user_id) == [(NEW,)]
     assert any('as you asked and confirmed' in letter.replace('\n', ' ') for letter in to(post, NEW))
     assert any('call Northwind IT at once' in letter.replace('\n', ' ') for letter in to(post, cast.ugo.email))
+
+
+async def test_links_followed_at_once_change_the_address_once(
+    visit_as: VisitAs, cast: Cast, post: Postman, outbox: Outbox, working: Working, settings: Settings
+) -> None:
+    ugo = await visit_as(cast.ugo)
+    async with ugo.work() as db:
+        await ask_for_address(db, ugo.by, NEW)
+    async with working():
+        await outbox.quiet()
+        tokens = [token(post, cast.ugo.email), token(post, NEW)]
+        said = await asyncio.gather(*(confirm(settings, each) for _n in range(4) for each in tokens))
+        await outbox.quiet()
+    assert said.count('done') == 1
+    assert set(said) <= {'half', 'done', 'dead'}
+    assert outbox.ask('select email from users where id = %s', cast.ugo.user_id) == [(NEW,)]
+    changes = "select 1 from audit where action = 'person.email' and subject_id = %s"
+    assert len(outbox.ask(changes, cast.ugo.user_id)) == 1
+    letters = "select kind from mail_outbox where to_user_id = %s and kind in ('email_changed', 'email_was') order by kind"
+    assert outbox.ask(letters, cast.ugo.user_id) == [('email_changed',), ('email_was',)]
 
 
 async def test_only_its_owner_hears_that_an_address_is_taken(

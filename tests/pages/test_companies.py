@@ -107,7 +107,7 @@ async def test_mona_adds_a_company_and_its_first_person_who_gets_a_letter(visito
     assert page.status == 200
     assert 'Garden Florist' in words(page)
     assert 'Nobody can come in yet.' in words(page)
-    assert 'Add the first person' in words(page)
+    assert words(page).index('Invite people') < words(page).index('Add without an invitation')
     await do(page, 'add', name='Flo Winter', email='Flo@Florist.example', role='ClientAdmin')
     assert 'Flo Winter flo@florist.example Client admin' in words(page)
     assert 'Nothing is open.' in words(page)
@@ -403,3 +403,45 @@ async def test_another_tenants_company_is_not_there(visitor: Someone, cast: Cast
     for nobody in ('nobody', '%00', '%27', 'ACME', 'a' * 500):
         assert (await visitor(cast.mona).get(f'/msp/companies/{nobody}')).status == 404
     assert (await visitor(host=cast.northwind.host).get('/msp/companies/acme')).status == 303
+
+
+# ---------- who was written to, and what is late ----------
+
+
+async def test_who_was_written_to_and_has_not_come_is_told_with_the_letter_again(
+    visitor: Someone, cast: Cast, maintenance: str
+) -> None:
+    page = await acme(visitor, cast.mona)
+    assert 'link good until' not in words(page)
+    await do(page, 'add', name='Flo Winter', email='flo@acme.example', role='ClientUser')
+    assert re.search('Flo Winter flo@acme.example Client user Invited, link good until .{3,20} Send again', words(page))
+    tess = await acme(visitor, cast.tess)
+    assert 'Invited, link good until' in words(tess)
+    assert 'Send again' not in words(tess)
+    with psycopg.connect(maintenance, autocommit=True) as c:
+        c.execute("""update mail_outbox set created_at = now() - interval '8 days', sent_at = now() - interval '8 days'
+                     where kind = 'welcome' and to_user_id = (select id from users where email = 'flo@acme.example' and tenant_id = %s)""",
+                  (cast.northwind.id,))  # fmt: skip
+    page = await acme(visitor, cast.mona)
+    assert 'Client user Not come in yet Send a letter' in words(page)
+
+
+async def test_companies_that_have_not_confirmed_their_people_in_time_are_marked(
+    visitor: Someone, cast: Cast, maintenance: str
+) -> None:
+    late = 'Acme Dental People not confirmed in time'
+    assert late not in words(await visitor(cast.tess).get('/msp/companies'))
+    with psycopg.connect(maintenance, autocommit=True) as c:
+        c.execute("insert into access_review (tenant_id, company_id, due_at) values (%s, %s, now() - interval '1 hour')",
+                  (cast.northwind.id, cast.acme.id))  # fmt: skip
+    assert late in words(await visitor(cast.tess).get('/msp/companies'))
+
+
+async def test_looking_as_somebody_starts_from_the_list_too(visitor: Someone, cast: Cast) -> None:
+    href = f'/msp/view-as/{cast.ugo.user_id}?company=acme'
+    for who in (cast.mona, cast.tess):
+        assert href in (await acme(visitor, who)).shown
+    finn = await acme(visitor, cast.finn)
+    assert 'view-as' not in finn.shown
+    page = await visitor(cast.tess).get(href)
+    assert page.status == 200

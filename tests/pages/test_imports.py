@@ -117,14 +117,14 @@ async def test_the_portal_says_only_what_it_said_itself(visitor: Someone, cast: 
 
 async def test_no_file_and_half_a_file(visitor: Someone, cast: Cast) -> None:
     mona = visitor(cast.mona)
-    for body, kind in (
-        (b'', 'application/x-www-form-urlencoded'),
-        (b'--x\r\nbroken', 'multipart/form-data; boundary=x'),
-        (b'', 'multipart/form-data'),
-    ):
-        answer = await mona.http.post('/msp/import/upload', content=body, headers={'content-type': kind})
-        assert answer.status_code == 303
-        assert '/msp/import?' in answer.headers['location']
+    broken = 'multipart/form-data; boundary=x'
+    answer = await mona.http.post('/msp/import/upload', content=b'--x\r\nbroken', headers={'content-type': broken})
+    assert answer.status_code == 303
+    assert '/msp/import?' in answer.headers['location']
+    for kind in ('application/x-www-form-urlencoded', 'multipart/form-data', 'text/csv', ''):
+        answer = await mona.http.post('/msp/import/upload', content=b'', headers={'content-type': kind} if kind else {})
+        assert answer.status_code == 400
+        assert 'Choose a CSV file' in answer.text
 
 
 # ---------- who may not ----------

@@ -13,6 +13,7 @@ import pytest
 from portal.db import cast as casting
 from portal.db.cast import Cast, Member
 from portal.domain.base import uuid7
+from portal.pages.staff.mail import WITH_KEY
 from tests.visitor import Page, Visitor
 
 LINK = 'https://portal.example/auth/password-reset/set-new-password?token=a.b-c_d'
@@ -166,3 +167,66 @@ async def test_only_whoever_answers_for_the_msp_reads_mail(visitor: type[Visitor
 @pytest.mark.parametrize('name', ['nonsense', '00000000-0000-0000-0000-000000000000', '%00', "'"])
 async def test_a_letter_that_is_not_there(visitor: type[Visitor], cast: Cast, name: str) -> None:
     assert (await visitor(cast.mona).get(f'/msp/mail/{name}')).status == 404
+
+
+# ---------- links of people above ----------
+
+
+@pytest.fixture
+def office(maintenance: str, cast: Cast) -> Member:
+    """Tess, who reads mail and manages companies, people and the team, and sees no money."""
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into role (id, tenant_id, name, user_type, permissions) values (%s, %s, 'Office', 'internal', %s)""",
+                  (made := uuid7(), cast.northwind.id, ['tickets.see', 'tickets.open', 'tickets.reply', 'tickets.close', 'companies.see',
+                   'companies.manage', 'staff.manage', 'people.manage', 'mail.read', 'profile.edit', 'audit.see']))  # fmt: skip
+        c.execute('update users set staff_role = null, staff_role_id = %s where id = %s', (made, cast.tess.user_id))
+    return cast.tess
+
+
+@pytest.mark.parametrize('kind', WITH_KEY)
+async def test_nobody_reads_the_link_of_somebody_above_them(
+    visitor: type[Visitor], cast: Cast, maintenance: str, office: Member, kind: str
+) -> None:
+    for above in (cast.mona, cast.ada, cast.bill, cast.finn):
+        page = await visitor(office).get(f'/msp/mail/{letter(maintenance, above, kind=kind)}')
+        assert page.status == 200
+        assert LINK not in page.html
+        assert 'may do more than you' in words(page)
+    assert readings(maintenance, cast) == []
+    page = await visitor(office).get(f'/msp/mail/{letter(maintenance, cast.ugo, kind=kind)}')
+    assert LINK in page.shown
+    assert len(readings(maintenance, cast)) == 1
+
+
+async def test_what_somebody_is_elsewhere_counts_as_well(
+    visitor: type[Visitor], cast: Cast, maintenance: str, office: Member
+) -> None:
+    with psycopg.connect(maintenance) as c:
+        c.execute("update membership set role = 'ClientUser' where user_id = %s and company_id = %s",
+                  (cast.mel_bolt.user_id, cast.bolt.id))  # fmt: skip
+    page = await visitor(office).get(f'/msp/mail/{letter(maintenance, cast.mel_bolt)}')
+    assert LINK not in page.html
+
+
+@pytest.mark.parametrize(('role', 'shown'), [('ClientUser', True), ('ClientAdmin', False)])
+async def test_nor_an_invitation_to_more_than_they_may(
+    visitor: type[Visitor], cast: Cast, maintenance: str, office: Member, role: str, shown: bool
+) -> None:
+    with psycopg.connect(maintenance) as c:
+        c.execute("""insert into invitation (id, tenant_id, company_id, email, name, role, invited_by_id, expires_at)
+                     values (%s, %s, %s, 'jana@acme.example', 'Jana', %s, %s, now() + interval '1 day')""",
+                  (made := uuid7(), cast.northwind.id, cast.acme.id, role, cast.mona.user_id))  # fmt: skip
+    kept = letter(maintenance, cast.ugo, kind='invitation', to_user_id=None, invitation_id=made)
+    assert (LINK in (await visitor(office).get(f'/msp/mail/{kept}')).html) == shown
+
+
+async def test_a_link_is_read_with_a_fresh_proof_alone(visitor: type[Visitor], cast: Cast, maintenance: str) -> None:
+    kept, other = letter(maintenance, cast.ugo), letter(maintenance, cast.ugo, kind='reply', text='Tess replied')
+    with psycopg.connect(maintenance) as c:
+        c.execute("update session set proved_at = now() - interval '16 minutes' where user_id = %s", (cast.mona.user_id,))
+    page = await visitor(cast.mona).get(f'/msp/mail/{kept}')
+    assert page.status == 403
+    assert LINK not in page.html
+    assert f'href="/auth/confirm?next=%2Fmsp%2Fmail%2F{kept}"' in page.shown
+    assert readings(maintenance, cast) == []
+    assert 'Tess replied' in words(await visitor(cast.mona).get(f'/msp/mail/{other}'))

@@ -102,3 +102,36 @@ async def test_own_roles_are_offered_and_known_to_imports(visitor: Someone, cast
         assert 'Close and reopen tickets' in words(why)
     assert role_named(' reader', {'Reader': 'its id'}) == 'its id'
     assert role_named('Client admin', {'Reader': 'its id'}) == 'ClientAdmin'
+
+
+async def test_a_client_admin_signs_somebody_out_after_being_asked(visitor: Someone, cast: Cast, maintenance: str) -> None:
+    page = await colleague(visitor, cast.ada, cast.ugo.user_id)
+    await page.act('ask-sign-out')
+    assert 'Sign out Ugo Marchetti everywhere?' in words(page)
+    living = 'select count(*) from session where user_id = %s and revoked_at is null'
+    assert ask(maintenance, living, cast.ugo.user_id) != [(0,)]
+    await page.act('sign-out')
+    assert ask(maintenance, living, cast.ugo.user_id) == [(0,)]
+    own = await colleague(visitor, cast.ada, cast.ada.user_id)
+    assert 'ask-sign-out' not in own.shown
+
+
+async def test_a_client_admin_helps_with_a_lost_factor(visitor: Someone, cast: Cast, maintenance: str) -> None:
+    page = await colleague(visitor, cast.ada, cast.ugo.user_id)
+    await page.act('ask-recovery', key=str(cast.ugo.user_id))
+    await page.act('start-recovery', key=str(cast.ugo.user_id), reason='His phone is in the lake')
+    assert 'Help with a lost factor is under way.' in words(page)
+    assert ask(maintenance, 'select started_by_id from recovery where user_id = %s', cast.ugo.user_id) == [(cast.ada.user_id,)]
+    await page.act('stop-recovery', key=str(cast.ugo.user_id))
+    assert 'is under way' not in words(page)
+
+
+async def test_with_an_old_proof_no_dialog_opens_in_which_one_types(visitor: Someone, cast: Cast, maintenance: str) -> None:
+    page = await visitor(cast.mona).get('/msp/team')
+    ask(
+        maintenance,
+        "update session set proved_at = now() - interval '16 minutes' where user_id = %s returning 1",
+        cast.mona.user_id,
+    )
+    await page.act('ask-role', key=str(cast.tess.user_id))
+    assert 'What may Tess Okafor do?' not in words(page)

@@ -62,8 +62,10 @@ async def test_the_list_says_who_is_there_and_what_they_may_do(visitor: Someone,
     assert f'person-{cast.mona.user_id}' not in page.shown  # no menu for oneself
 
 
-async def test_who_is_alone_finds_the_form_open(visitor: Someone, cast: Cast) -> None:
-    assert '<details class="stack add-person" open>' in (await team(visitor, cast.stan)).shown
+async def test_inviting_stands_before_adding(visitor: Someone, cast: Cast) -> None:
+    page = await team(visitor, cast.stan)
+    assert words(page).index('Invite people') < words(page).index('Add without an invitation')
+    assert 'Whoever should say yes first is <a href="/msp/team/invite">invited</a>' in page.shown
 
 
 async def test_mona_adds_theo_who_sets_a_password_and_works(
@@ -71,7 +73,7 @@ async def test_mona_adds_theo_who_sets_a_password_and_works(
 ) -> None:
     page = await team(visitor, cast.mona)
     await do(page, 'add', name='Theo Vance', email='Theo@Northwind.example', role='Technician')
-    assert 'Theo Vance theo@northwind.example Technician Active' in words(page)
+    assert re.search('Theo Vance theo@northwind.example Technician Invited, link good until .{3,20} Send again', words(page))
     mail = await visitor(cast.mona).get('/msp/mail')
     assert 'Welcome, with a link to choose a password Theo Vance theo@northwind.example' in words(mail)
 

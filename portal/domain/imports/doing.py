@@ -37,7 +37,7 @@ from portal.domain.imports.fields import fields_of, guess
 from portal.domain.imports.model import Batch, ImportRow, Kind, Outcome, State
 from portal.domain.imports.reading import Table
 from portal.domain.mail import later
-from portal.domain.people import Company, Membership, Tenant, User, add_company, add_person, change_role
+from portal.domain.people import Company, Membership, Tenant, User, add_company, bring_in, set_role
 from portal.i18n import Voice, _, known_language, known_timezone
 
 CHUNK = 100  # rows in a transaction
@@ -174,7 +174,7 @@ async def _try(db: AsyncSession, batch: Batch) -> None:
 # ---------- beginning and ending ----------
 
 
-@verb(Permission.COMPANIES_MANAGE)
+@verb(Permission.COMPANIES_MANAGE, fresh=True)
 async def start(db: AsyncSession, by: Principal, batch_id: UUID) -> None:
     """Begins, or goes on where it stopped. What is done is done as whoever started it."""
     batch = await batch_by_id(db, batch_id, lock=True)
@@ -284,7 +284,7 @@ async def _person(db: AsyncSession, by: Principal, batch: Batch, decision: Decis
     person = decision.target
     here = person and 'role' in changes and await _belongs(db, person, company.id)
     if person is None or ('role' in changes and not here):
-        added = await add_person(
+        added = await bring_in(
             db,
             by,
             company,
@@ -295,7 +295,7 @@ async def _person(db: AsyncSession, by: Principal, batch: Batch, decision: Decis
         )
         person = added.id
     elif 'role' in changes:
-        await change_role(db, by, company, person, changes['role'])
+        await set_role(db, by, company, person, changes['role'])
     if {'name', 'phone'} & set(changes):
         user = await db.get_one(User, person)
         await change_client(db, by, person, name=changes.get('name', user.name), phone=changes.get('phone', user.phone or ''))

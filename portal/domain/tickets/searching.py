@@ -107,13 +107,14 @@ class Named:
     company_slug: str
     person: str | None
     email: str | None
+    person_id: UUID | None = None
 
 
 async def find_names(db: AsyncSession, words: str, *, most: int = 5) -> list[Named]:
     """For staff: companies first, then people."""
     found = sql.app.find_names(bindparam('words', type_=Text()), most).table_valued('company_id', 'user_id', name='found')
     statement = (
-        select(Company.name, Company.slug, User.name, User.email)
+        select(Company.name, Company.slug, User.name, User.email, User.id)
         .select_from(found)
         .join(Company, col(Company.id) == sqlalchemy.cast(found.c.company_id, Uuid()))
         .outerjoin(User, col(User.id) == sqlalchemy.cast(found.c.user_id, Uuid()))

@@ -154,7 +154,7 @@ class Inviting:
         good = sum(line.is_good for line in self.lines)
         send = Action(_n('Send {n} invitation', 'Send {n} invitations', good), act='send-many', kind='primary')
         return render(
-            'shared/invite_many.html', example=self._example(), text=self.text, errors=self.list_errors, most=MOST_LINES,
+            'shared/invite_many.html', draft=f'invite-many:{self.company_id}:{self.by.user_id}', example=self._example(), text=self.text, errors=self.list_errors, most=MOST_LINES,
             rows=[(line, self._role_words(line.wanted.role), list(line.problems.values())) for line in self.lines],
             columns=[Column(_('Line'), right=True), Column(_('Person')), Column(_('Role')), Column(_('What happens'))], good=good,
             bad=len(self.lines) - good, look=[Action(_('Look at the list'), type='submit')],
@@ -177,6 +177,7 @@ class Inviting:
             case 'forget-list':
                 self.text, self.lines, self.list_errors = '', [], {}
                 self.many.set(self._many())
+                self._forget_list()
             case _:
                 pass
 
@@ -225,8 +226,12 @@ class Inviting:
         left = [line for line in self.lines if not line.is_good]
         self.text, self.lines = '', left
         self.many.set(self._many())
+        self._forget_list()
         await self.list.again()
         self.here.say(_n('{n} invitation is on its way.', '{n} invitations are on their way.', len(wanted)))
+
+    def _forget_list(self) -> None:
+        self.many.forget_draft(f'invite-many:{self.company_id}:{self.by.user_id}')
 
 
 async def invite_to_company(here: Here) -> None:

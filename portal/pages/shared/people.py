@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from markupsafe import Markup
@@ -10,18 +10,20 @@ from sqlalchemy import func as sql
 from sqlalchemy import literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from portal import links
 from portal.components.render import macro
 from portal.components.values import MenuItem, Option, Text
 from portal.domain.access import BUILT_IN, Permission, Principal, UserType
-from portal.domain.base import Wrong
+from portal.domain.base import Wrong, now
 from portal.domain.granting import Given, offered, roles
+from portal.domain.mail import Letter, LetterState
 from portal.domain.people import Taken
 from portal.domain.phones import dialled, shown
 from portal.domain.rights import ALWAYS, labels
-from portal.i18n import _, when
+from portal.i18n import _, day, when
 from portal.pages.screens import Here
 
 CLIENT_ROLES = [name for name, role in BUILT_IN.items() if role.user_type is UserType.CLIENT]
@@ -99,8 +101,48 @@ async def presence(db: AsyncSession, people: list[UUID]) -> dict[UUID, Presence]
     }
 
 
-def state_of(disabled_at: datetime | None, here: Presence) -> Markup:
-    """Whether somebody can come in, and when they did last."""
+WELCOME = timedelta(seconds=links.AGES['welcome'])
+
+
+async def welcomed(db: AsyncSession, people: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Until when the link of the newest welcome letter is good, by id; nobody without such a letter, or whose link is over."""
+    if not people:
+        return {}
+    since = now() - WELCOME
+    written = sql.max(sql.coalesce(col(Letter.sent_at), col(Letter.created_at)))
+    asked = (
+        select(Letter.to_user_id, written)
+        .where(
+            col(Letter.to_user_id).in_(people), Letter.kind == 'welcome',
+            col(Letter.id) > UUID(int=int((since - WELCOME).timestamp() * 1000) << 80),  # where the index begins; ids are by time
+            col(Letter.state).in_((LetterState.WAITING, LetterState.SENT, LetterState.KEPT)),
+        )
+        .group_by(col(Letter.to_user_id))
+    )  # fmt: skip
+    return {who: at + WELCOME for who, at in await db.exec(asked) if who and at > since}
+
+
+def not_come_yet(until: datetime | None, *, again: str = '') -> Markup:
+    """Of somebody without a password who never was here. `again`: their name, for whoever can send the letter again."""
+    mark = macro('state')
+    words = (
+        mark(_('Invited, link good until {day}', day=day(until)), icon_name='mail')
+        if until
+        else mark(_('Not come in yet'), icon_name='circle-dashed')
+    )
+    if not again:
+        return words
+    label = (
+        _('Send the welcome letter to {name} again', name=again) if until else _('Send the welcome letter to {name}', name=again)
+    )
+    button = macro('button')(
+        _('Send again') if until else _('Send a letter'), act='welcome', small=True, attrs={'aria-label': label}
+    )
+    return Markup('{} {}').format(words, button)
+
+
+def state_of(disabled_at: datetime | None, here: Presence, until: datetime | None = None, *, again: str = '') -> Markup:
+    """Whether somebody can come in, and when they did last. `until`, `again`: see `not_come_yet`."""
     mark = macro('state')
     if disabled_at:
         return mark(_('Disabled'), icon_name='circle-slash')
@@ -110,7 +152,7 @@ def state_of(disabled_at: datetime | None, here: Presence) -> Markup:
         )
     if here.has_password:
         return Markup('<span class="faint">{}</span>').format(_('Not here lately'))
-    return mark(_('Not come in yet'), icon_name='circle-dashed')
+    return not_come_yet(until, again=again)
 
 
 def phone_link(phone: str) -> Markup:

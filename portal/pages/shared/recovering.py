@@ -94,6 +94,7 @@ class Recovering:
         person = _person(act)
         match act.name:
             case 'ask-recovery' | 'ask-hurry-recovery':
+                await self.here.prove()
                 self._ask(act.name, person)
             case 'start-recovery':
                 await self._start(act, person)

@@ -36,7 +36,15 @@ class StaffTrail(TrailPage):
             ),
         )
         actions = [Action(_('Save'), type='submit', kind='primary')]
-        return {'retention': {'fields': fields, 'typed': self.values, 'errors': self.errors, 'actions': actions}}
+        return {
+            'retention': {
+                'fields': fields,
+                'typed': self.values,
+                'errors': self.errors,
+                'draft': f'keep:{self.by.user_id}',
+                'actions': actions,
+            }
+        }
 
     async def _own_act(self, act: Act) -> None:
         if act.name != 'keep':
@@ -51,6 +59,8 @@ class StaffTrail(TrailPage):
             self.typed = {}
             self.here.say(_('Saved.'))
         self.island.set(await self._html())
+        if not self.typed:
+            self.island.forget_draft(f'keep:{self.by.user_id}')
 
 
 async def audit(here: Here) -> None:

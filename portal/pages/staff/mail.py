@@ -13,12 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from portal.components.render import macro, render
 from portal.components.values import Column, Fact
-from portal.domain.access import Permission
+from portal.domain.access import Permission, need_fresh
 from portal.domain.audit import record
 from portal.domain.base import NotFound
+from portal.domain.granting import missing, role_of
 from portal.domain.invitations import Invitation
 from portal.domain.mail import Letter, LetterState
-from portal.domain.people import Company, User
+from portal.domain.people import Company, Membership, User
 from portal.domain.tickets import Ticket, Visibility
 from portal.i18n import _, exact
 from portal.pages.screens import Here, Screen
@@ -235,7 +236,11 @@ class LetterPage:
             letter, to = found[0], To(*found[1:])
             company = await db.get(Company, letter.company_id) if letter.company_id else None
             ticket = await db.get(Ticket, letter.ticket_id) if letter.ticket_id else None
-            noted = bool(letter.text) and self._is_delicate(letter, ticket)
+            has_key = bool(letter.text) and letter.kind in WITH_KEY
+            self.closed = has_key and await self._is_above(db, letter)
+            if has_key and opened and not self.closed:
+                await need_fresh(db)
+            noted = bool(letter.text) and not self.closed and self._is_delicate(letter, ticket)
             if opened and noted:
                 await record(
                     db,
@@ -248,8 +253,24 @@ class LetterPage:
         self.letter = letter
         return render(
             'staff/letter.html', here=self.here, letter=letter, subject=letter.subject or kind_words(letter.kind), noted=noted,
-            facts=self._facts(letter, to, company, ticket), text=linked(letter.text or ''), no_text=self._no_text(letter),
+            facts=self._facts(letter, to, company, ticket), text=linked('' if self.closed else letter.text or ''), no_text=self._no_text(letter),
         )  # fmt: skip
+
+    async def _is_above(self, db: AsyncSession, letter: Letter) -> bool:
+        """Whether its link opens an account that may do more than whoever reads could give."""
+        if letter.to_user_id:
+            user = await db.get_one(User, letter.to_user_id)
+            there = select(Membership.role, Membership.role_id).where(
+                Membership.user_id == user.id, col(Membership.ended_at).is_(None)
+            )
+            held: list[tuple[str | None, UUID | None]] = [(user.staff_role, user.staff_role_id), *await db.exec(there)]
+        elif letter.invitation_id:
+            invitation = await db.get_one(Invitation, letter.invitation_id)
+            held = [(invitation.role, invitation.role_id)]
+        else:
+            return True
+        roles = [role for each in held if (role := await role_of(db, each[0], each[1]))]
+        return any(missing(self.here.visit.by, role.permissions) for role in roles)
 
     @staticmethod
     def _is_delicate(letter: Letter, ticket: Ticket | None) -> bool:
@@ -274,9 +295,12 @@ class LetterPage:
             facts.append(Fact(_('Company'), leads(f'/companies/{company.slug}', company.name)))
         return facts
 
-    @staticmethod
-    def _no_text(letter: Letter) -> str:
+    def _no_text(self, letter: Letter) -> str:
         """Why there is nothing to read."""
+        if self.closed:
+            return _(
+                'It has a link that opens the account of somebody who may do more than you. Somebody with the same rights can read it.'
+            )
         return {
             LetterState.WAITING: _('It is written when it is sent, in the language of whoever gets it.'),
             LetterState.SENT: _('Of letters that went out only the subject stays here: some carry a link that opens an account.'),

@@ -114,6 +114,10 @@ class RolePage:
         """A built-in role stays as it is, and one that allows more than one has oneself is changed by somebody else."""
         return self.is_new or bool(self.role and self.role.role_id and not missing(self.by, self.role.permissions))
 
+    @property
+    def draft(self) -> str:
+        return f'role:{self.key}:{self.user_type}:{self.by.user_id}'
+
     def _html(self) -> Markup:
         base = built_in(self.based_on)
         groups = [
@@ -128,7 +132,7 @@ class RolePage:
         ]  # fmt: skip
         bases = [Option(name, str(r.label)) for name, r in BUILT_IN.items() if r.user_type is self.user_type]
         return render(
-            'staff/role.html', here=self.here, role=self.role, is_new=self.is_new, editable=self.editable, name=self.name,
+            'staff/role.html', here=self.here, draft=self.draft, role=self.role, is_new=self.is_new, editable=self.editable, name=self.name,
             title=self.role.label if self.role else _('New role'), lead=self._lead(), most=NAME_MOST, errors=self.errors,
             base=base, bases=bases, based_on=self.based_on, groups=groups, compared=self.role is None or bool(self.role.role_id),
             in_words=self._in_words(), changes=self._changes(), people=self._people(), versions=self.versions, columns=self._columns(base),
@@ -266,6 +270,7 @@ class RolePage:
             if self.role:
                 self.shown = self.role.permissions
             return self.island.set(self._html())
+        self.island.forget_draft(self.draft)
         if made:
             self.here.say(_('The role is there now. Give it to somebody on the team, or at a company.'))
             return self.here.go(self.here.url(f'/roles/{made.id}'))

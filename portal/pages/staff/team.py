@@ -10,13 +10,13 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, MenuItem, Row
 from portal.domain.access import Permission, Role, UserType, role_label
 from portal.domain.granting import roles
-from portal.domain.people import User
+from portal.domain.people import Around, User, around
 from portal.domain.sessions import sign_out_person
 from portal.domain.team import add_staff, change_staff_role, disable, enable, welcome_staff
 from portal.i18n import _
 from portal.pages.screens import Here, Screen
 from portal.pages.shared.inviting import InvitedList, invite_to_staff
-from portal.pages.shared.people import PersonRow, role_options
+from portal.pages.shared.people import PersonRow, not_come_yet, role_options, welcomed
 from portal.pages.shared.people_list import PeopleList, Person
 from portal.pages.shared.recovering import Recovering
 
@@ -34,6 +34,10 @@ def _state(active: bool) -> Markup:
     return macro('state')(word, kind, icon_name=icon)
 
 
+def _can_come(person: Around) -> bool:
+    return person.has_password or bool(person.ways)
+
+
 async def _colleagues(db: AsyncSession) -> list[Person]:
     """Those who may come in first, then by name."""
     asked = (
@@ -42,10 +46,14 @@ async def _colleagues(db: AsyncSession) -> list[Person]:
         .where(User.user_type == UserType.INTERNAL.value)
         .order_by(col(User.disabled_at).is_not(None), sql.lower(User.name), col(User.id))
     )
+    rows = list(await db.exec(asked))
+    ways = await around(db, [user.id for user, _own in rows])
+    new = {user.id for user, _own in rows if user.disabled_at is None and not _can_come(ways.get(user.id, Around()))}
+    until = await welcomed(db, sorted(new))
     return [
         Person(user.id, user.name, user.email, user.staff_role or str(user.staff_role_id), role_label(user.staff_role) if user.staff_role else own or '',
-               _state(user.disabled_at is None), active=user.disabled_at is None)
-        for user, own in await db.exec(asked)
+               not_come_yet(until.get(user.id), again=user.name) if user.id in new else _state(user.disabled_at is None), active=user.disabled_at is None)
+        for user, own in rows
     ]  # fmt: skip
 
 
@@ -79,7 +87,7 @@ class Team(PeopleList):
     def _html(self) -> Markup:
         return render(
             'staff/team.html', helped=[self.recovering.state(person.id) for person in self.people], people=[self._row(person) for person in self.people], columns=self._columns(),
-            alone=len(self.people) < 2, role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
+            role_options=self.roles, values=self.values, errors=self.errors, draft=self.draft,
             roles=[Row(option.label, note=option.hint) for option in self.roles], invite_href=self.here.url('/team/invite'),
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
         )  # fmt: skip
@@ -131,6 +139,7 @@ class Team(PeopleList):
                 if person := await self._add(act, lambda db, values: add_staff(db, self.by, **values)):
                     self.here.say(_('{name} is on your team now, and gets a letter.', name=person.name))
             case 'ask-role':
+                await self.here.prove()
                 self._ask_role(self._person(act))
             case 'ask-disable' | 'ask-enable' | 'ask-sign-out':
                 self._ask_about(act.name, self._person(act))

@@ -344,14 +344,19 @@ function fill(form, content) {
 // Sets the fields of a draft. Where others depend on one (the people of a company), the server has to know what it says now.
 function notingOthers(form, content, set) {
   const others = [];
+  let changed;
   for (const field of drafted(form)) {
     if (!(field.name in content)) continue;
     const before = current(field);
     set(field, content[field.name]);
-    if (field.dataset.on && current(field) !== before) others.push(field);
+    if (current(field) === before) continue;
+    changed = field;
+    if (field.dataset.on) others.push(field);
   }
+  for (let folded = changed?.closest("details"); folded; folded = folded.parentElement.closest("details")) folded.open = true;
   filling = true;
   for (const field of others) field.dispatchEvent(new Event("change", { bubbles: true }));
+  if (changed && form.dataset.on) changed.dispatchEvent(new Event(changed.matches(TEXT) ? "input" : "change", { bubbles: true }));
   filling = false;
 }
 

@@ -11,7 +11,7 @@ down_revision = '0017'
 branch_labels = None
 depends_on = None
 
-INTERNAL = 'note_where()', 'rights_now()', 'rights_in(uuid, text, uuid)', 'ways_in(uuid, uuid)'
+INTERNAL = 'note_where()', 'rights_now()', 'to_give(text[])', 'rights_in(uuid, text, uuid)', 'ways_in(uuid, uuid)'
 SIDES = 'people_here(uuid[])', 'working_staff()', 'why_sees(uuid, uuid)'
 
 

@@ -81,7 +81,7 @@ def _functions() -> None:
         ),
         'portal_staff, portal_client': ('ask_for_address(text)', 'my_address_change()', 'cancel_my_address_change()'),
         'portal_worker': ('open_reviews()', 'address_change_of(uuid, text)'),
-        'portal_client': ('seen_of_company()', 'confirm_review(uuid, uuid[])'),
+        'portal_client': ('confirm_review(uuid, uuid[])',),
         'portal_definer': (
             'letter(uuid, text, uuid, text, uuid, uuid, uuid)',
             'invitation_state(invitation)',

@@ -47,7 +47,7 @@ class Limits:
     def _html(self) -> Markup:
         ruled = {company.id for company, _rule in self.rules}
         return render(
-            'staff/access_limits.html', values=self.values, errors=self.errors, added=self.added, idle=IDLE_MINUTES, hours=SESSION_HOURS,
+            'staff/access_limits.html', user=self.by.user_id, values=self.values, errors=self.errors, added=self.added, idle=IDLE_MINUTES, hours=SESSION_HOURS,
             rules=[(company.id, company.name, self._words(rule)) for company, rule in self.rules],
             companies=[Option(str(company.id), company.name) for company in self._without(ruled)],
             opened=bool(self.errors.keys() & NOTHING.keys()),
@@ -76,7 +76,7 @@ class Limits:
                     changed = {name: value for name, value in self.values.items() if value != self.saved[name]}
                     async with self.here.visit.work() as db:
                         await change_limits(db, self.by, **changed)
-                    await self._done(_('Saved. It holds from now on, also for sessions that are open.'))
+                    await self._done(_('Saved. It holds from now on, also for sessions that are open.'), 'limits')
                 case 'limit-company':
                     self.added = {name: act.text(name) for name in NOTHING}
                     await self._limit()
@@ -102,7 +102,7 @@ class Limits:
             named = {'idle_minutes': 'company_idle', 'session_hours': 'company_hours'}
             raise Wrong(**{named.get(name, name): words for name, words in wrong.fields.items()}) from None
         self.added = dict(NOTHING)
-        await self._done(_('The rule holds from now on.'))
+        await self._done(_('The rule holds from now on.'), 'limit-company')
 
     @staticmethod
     def _id(word: str) -> UUID:
@@ -111,9 +111,11 @@ class Limits:
         except ValueError:
             raise NotFound from None
 
-    async def _done(self, words: str) -> None:
+    async def _done(self, words: str, form: str = '') -> None:
         await self._read()
         self.island.set(self._html())
+        if form:
+            self.island.forget_draft(f'{form}:{self.by.user_id}')
         self.here.say(words)
 
 

@@ -47,6 +47,7 @@ from portal.pages.shared.people import (
     phone_link,
     presence,
     state_of,
+    welcomed,
 )
 from portal.pages.shared.people_list import PeopleList, Person
 from portal.pages.shared.tickets import first_name, turn_mark
@@ -66,7 +67,7 @@ def in_words(n: int) -> str:
     return spelled(n) if n < COUNT_MOST else exactly(n)
 
 
-async def _people(db: AsyncSession, company: Company) -> list[Person]:
+async def _people(db: AsyncSession, company: Company, *, manages: bool) -> list[Person]:
     asked = (
         select(User, Membership, Role.name)
         .join(Membership, col(Membership.user_id) == User.id)
@@ -76,9 +77,12 @@ async def _people(db: AsyncSession, company: Company) -> list[Person]:
     )
     rows = list(await db.exec(asked))
     here = await presence(db, [user.id for user, _m, _own in rows])
+    new = [user.id for user, _m, _own in rows if not here.get(user.id, Presence()).has_password]
+    until = await welcomed(db, new)
     return [
         Person(user.id, user.name, user.email, m.role or str(m.role_id), role_label(m.role) if m.role else own or '',
-               state_of(user.disabled_at, here.get(user.id, Presence())), active=user.disabled_at is None)
+               state_of(user.disabled_at, here.get(user.id, Presence()), until.get(user.id),
+                        again=user.name if manages and not company.archived_at else ''), active=user.disabled_at is None)
         for user, m, own in rows
     ]  # fmt: skip
 
@@ -91,7 +95,7 @@ class CompanyPage(PeopleList):
         self.slug = here.parts['slug']
         if not is_slug(self.slug):
             raise NotFound
-        self.manages = here.visit.may(Permission.COMPANIES_MANAGE)
+        self.manages, self.looks = here.visit.may(Permission.COMPANIES_MANAGE), here.visit.may(Permission.VIEW_AS)
 
     async def build(self) -> None:
         await self._read()
@@ -118,7 +122,7 @@ class CompanyPage(PeopleList):
     async def _read(self) -> None:
         async with self.here.visit.work() as db:
             self.company = await company_by_slug(db, self.slug)
-            self.people = await _people(db, self.company)
+            self.people = await _people(db, self.company, manages=self.manages)
             self.roles = await client_roles(db, self.by)
             self.managers = await managers(db, self.company.id)
             self.counts: Counts = await counts(db, self.by.user_id, staff=True, company_id=self.company.id)
@@ -156,6 +160,7 @@ class CompanyPage(PeopleList):
             facts=self._facts(), details_href=here.url(f'/companies/{self.slug}/details') if self.manages else '', portal_href=self._portal_href(), role_options=self.roles, values=self.values,
             errors=self.errors, draft=self.draft, roles=[Row(option.label, note=option.hint) for option in self.roles],
             add_actions=[Action(_('Add and write to them'), type='submit', kind='primary')],
+            invite_href=here.url(f'/companies/{self.slug}/invite'),
         )  # fmt: skip
 
     def _head(self) -> str:
@@ -266,17 +271,24 @@ class CompanyPage(PeopleList):
 
     def _columns(self) -> list[Column]:
         columns = [Column(_('Person')), Column(_('Role')), Column(_('Last here'))]
-        return [*columns, Column(_('Actions'), unseen=True)] if self.manages else columns
+        return [*columns, Column(_('Actions'), unseen=True)] if self.manages or self.looks else columns
 
     def _row(self, person: Person) -> PersonRow:
         return PersonRow(
             person.id, person.name, person.email, person.role_words, person.state,
-            menu=self._menu(person) if self.manages else (), href=self.here.url(f'/people/{person.id}'),
+            menu=self._menu(person), href=self.here.url(f'/people/{person.id}'),
         )  # fmt: skip
 
     def _menu(self, person: Person) -> tuple[MenuItem, ...]:
+        look: tuple[MenuItem, ...] = ()
+        if self.looks and person.active and not self.company.archived_at:
+            href = self.here.url(f'/view-as/{person.id}', company=self.slug)
+            look = (MenuItem(_('View as {name}', name=first_name(person.name)), href=href, icon='eye'),)
+        if not self.manages:
+            return look
         welcome = MenuItem(_('Send the welcome letter again'), act='welcome', icon='mail')
         return (
+            *look,
             MenuItem(_('Change the role'), act='ask-role', icon='user-round-check'),
             *(() if not person.active or self.company.archived_at else (welcome,)),
             MenuItem(_('Remove from {company}', company=self.company.name), act='ask-remove', icon='circle-minus', danger=True,
@@ -317,6 +329,7 @@ class CompanyPage(PeopleList):
                     self.here.say(said)
             case 'ask-role':
                 person = self._person(act)
+                await self.here.prove()
                 self._ask_role(person, **self._around(person))
             case 'ask-remove':
                 self._ask_remove(self._person(act))

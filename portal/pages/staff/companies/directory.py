@@ -19,6 +19,7 @@ from portal.components.render import macro, render
 from portal.components.values import Action, Column, Filter, FilterOption
 from portal.domain.access import Permission
 from portal.domain.people import Company, Membership, User
+from portal.domain.reviews import overdue
 from portal.domain.tickets import Ticket
 from portal.domain.tickets.model import OPEN_RANKS
 from portal.i18n import _, _n
@@ -40,6 +41,7 @@ class Line:
     ours: int  # open, and the MSP acts
     theirs: int  # open, and the client acts
     archived: bool = False
+    late: bool = False  # with the answer who still works there
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,16 @@ async def _with_counts(db: AsyncSession, companies: list[Company]) -> list[Line]
     )
     people: dict[UUID, int] = dict(list(await db.exec(there)))
     tickets = {company: numbers for company, *numbers in await db.exec(waiting)}
+    late = await overdue(db)
     return [
-        Line(c.slug, c.name, people.get(c.id, 0), *tickets.get(c.id, (0, 0, 0)), archived=c.archived_at is not None)
+        Line(
+            c.slug,
+            c.name,
+            people.get(c.id, 0),
+            *tickets.get(c.id, (0, 0, 0)),
+            archived=c.archived_at is not None,
+            late=c.id in late and c.archived_at is None,
+        )
         for c in companies
     ]
 

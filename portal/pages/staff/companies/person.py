@@ -23,7 +23,7 @@ from portal.domain.tickets import Listing, Visibility, Where, listing
 from portal.domain.tickets.private import saw_private
 from portal.i18n import _, day, when
 from portal.pages.screens import Here
-from portal.pages.shared.people import CLIENT_ROLES, client_roles, phone_link, presence, state_of, with_link
+from portal.pages.shared.people import CLIENT_ROLES, client_roles, phone_link, presence, state_of, welcomed, with_link
 from portal.pages.shared.recovering import Recovering
 from portal.pages.shared.tickets import first_name, turn_mark
 
@@ -66,6 +66,7 @@ class PersonPage:
             self.own_roles: dict[UUID, str] = dict(list(await db.exec(select(Role.id, Role.name))))
             self.roles = await client_roles(db, self.by)
             self.presence = (await presence(db, [self.id]))[self.id]
+            self.until = (await welcomed(db, [] if self.presence.has_password else [self.id])).get(self.id)
             self.tickets: Listing = await listing(db, Where(group='all', requester_id=self.id), most=TICKETS)
             await saw_private(db, self.by.user_id, self.tickets.rows, 'list')
             self.lately = await _lately(db, self.id)
@@ -85,7 +86,7 @@ class PersonPage:
         return render(
             'staff/person.html', here=here, recovery=self.recovering.state(self.id), person=person, manages=self.manages, first=self.places[0][1] if self.places else None,
             head=Markup('<a class="plain" href="mailto:{0}">{0}</a>').format(person.email),
-            state=state_of(person.disabled_at, self.presence), actions=self._actions(),
+            state=state_of(person.disabled_at, self.presence, self.until), actions=self._actions(),
             places=[
                 (company, self._role(m), self._place_menu(company), self.here.url(f'/people/{self.id}/access', company=company.slug))
                 for m, company in self.places
@@ -167,8 +168,12 @@ class PersonPage:
             return
         match act.name:
             case 'ask-edit' | 'ask-email' | 'ask-disable' | 'ask-enable' | 'ask-sign-out':
+                if act.name == 'ask-email':
+                    await self.here.prove()
                 self._ask(act.name)
             case 'ask-role' | 'ask-remove':
+                if act.name == 'ask-role':
+                    await self.here.prove()
                 self._ask(act.name, self._company(act))
             case 'edit':
                 await self._edit(act)

@@ -15,6 +15,11 @@ alter table role
   add column based_on text;
 create unique index role_name_once on role (tenant_id, lower(name));
 
+-- With what exists for clients alone, for whoever of the staff has what is needed to give it: `STANDS_FOR` in portal/domain/rights.py.
+create function app.to_give(p_staff text[]) returns text[] language sql immutable as $$
+  select p_staff || case when 'tickets.see' = any (p_staff) then array['tickets.see_company'] else '{}' end
+    || case when 'companies.manage' = any (p_staff) then array['company.edit'] else '{}' end $$;
+
 -- What the person of this context may do at this moment, as their row has it now: whoever waited for a lock may have lost it.
 create function app.rights_now() returns text[]
 language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
@@ -22,12 +27,9 @@ declare found text[];
 begin
   if app.viewer() is not null then return '{}'; end if;  -- whoever looks as somebody else changes nothing
   if app.company() is null then
-    select app.permissions_of(u.staff_role, r.permissions) into found
+    select app.to_give(app.permissions_of(u.staff_role, r.permissions)) into found
     from users u left join role r on r.tenant_id = u.tenant_id and r.id = u.staff_role_id
     where u.tenant_id = app.tenant() and u.id = app.person() and u.user_type = 'internal' and u.disabled_at is null;
-    -- what exists for clients alone, and what staff need to give it: `STANDS_FOR` in portal/domain/rights.py
-    if 'tickets.see' = any (found) then found := found || array['tickets.see_company']; end if;
-    if 'companies.manage' = any (found) then found := found || array['company.edit']; end if;
   else
     select app.permissions_of(m.role, r.permissions) into found
     from membership m join users u on u.tenant_id = m.tenant_id and u.id = m.user_id

@@ -10,8 +10,7 @@ end $$;
 
 -- ---------- invitations ----------
 
--- Whether whoever invites may do so now, with this role: nobody gives more than they have. (To a client's role staff give what
--- they do not have themselves: it reaches one company.)
+-- Whether whoever invites may do so now, with this role: nobody gives more than they have (as in `app.keep_to_rights`).
 create function app.inviter_may(i invitation) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp as $$
 declare u record; mine text[]; given text[];
@@ -33,8 +32,8 @@ begin
   end if;
   if u.user_type = 'internal' then
     mine := app.permissions_of(u.staff_role, u.own);
-    return case when i.company_id is null then 'staff.manage' = any (mine) and given <@ mine
-      else mine && array['people.manage', 'companies.manage'] end;
+    return mine && case when i.company_id is null then array['staff.manage'] else array['people.manage', 'companies.manage'] end
+      and given <@ app.to_give(mine);
   end if;
   select app.permissions_of(m.role, r.permissions) into mine from membership m
     left join role r on r.tenant_id = m.tenant_id and r.id = m.role_id
@@ -141,14 +140,6 @@ begin
 end $$;
 
 -- ---------- do these people still work here? ----------
-
--- Of the people of one's company, for whoever manages them: the day when they were last in the portal.
-create function app.seen_of_company() returns table (user_id uuid, seen_at timestamptz)
-language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select m.user_id, (select date_trunc('day', max(s.last_seen_at)) from session s
-    where s.tenant_id = m.tenant_id and s.user_id = m.user_id)
-  from membership m where m.tenant_id = app.tenant() and m.company_id = app.company() and m.ended_at is null
-    and app.may('people.manage') $$;
 
 -- Opens what is due, and reminds of what is open: after one week and after two, each once. By a job, for all tenants.
 create function app.open_reviews() returns void
