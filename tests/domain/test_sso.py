@@ -102,7 +102,10 @@ async def test_whose_provider_it_is_is_nobody_else_s_business(visit_as: VisitAs,
 
 
 async def test_what_ada_learns_of_her_company(visit_as: VisitAs, cast: Cast) -> None:
-    await made(await visit_as(cast.mona), replace(GOOD, name='Acme account', whose=str(cast.acme.id)))
+    mona = await visit_as(cast.mona)
+    async with mona.work() as db:
+        await sso.allow_passwords(db, mona.by, cast.acme.id)  # the cast's own
+    await made(mona, replace(GOOD, name='Acme account', whose=str(cast.acme.id)))
     for who, names in ((cast.ada, ['Acme account']), (cast.bea, []), (cast.tess, []), (cast.cleo, [])):
         visit = await visit_as(who)
         async with visit.work() as db:
@@ -154,6 +157,7 @@ async def test_the_staff_keep_somebody_with_a_password(visit_as: VisitAs, cast: 
 async def test_nobody_gives_up_their_last_way_in(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
     ada, mona = await visit_as(cast.ada), await visit_as(cast.mona)
     with psycopg.connect(maintenance, autocommit=True) as c:
+        c.execute('delete from sso_only where company_id = %s', (cast.acme.id,))  # it waits for a provider
         c.execute('delete from identity where user_id = %s', (cast.ada.user_id,))
         c.execute('delete from credential where user_id = %s', (cast.ada.user_id,))
     accounts = []

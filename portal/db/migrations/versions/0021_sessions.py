@@ -20,7 +20,7 @@ OWN = (
     'disown_my_sessions()',
     'sign_out_person(uuid)',
 )
-DOOR = ('open_session(bytea, uuid, uuid, text, text[], bytea, boolean)', 'session_left(bytea)', 'stay(bytea)')
+DOOR = ('open_session(bytea, uuid, uuid, text, text[], bytea, boolean, timestamptz)', 'session_left(bytea)', 'stay(bytea)')
 WORKER = ('announce_session(uuid)', 'session_facts(uuid, uuid)')
 INTERNAL = ('limits_of(uuid, uuid)',)
 
