@@ -61,13 +61,13 @@ class Invited:
         return MSP if self.to_staff else f'{CLIENT}/{self.facts["slug"]}'
 
 
-PASSWORD = 'password'
+BY_PASSWORD = 'password'
 
 
 def _ways(invited: Invited) -> list[Option]:
     """How somebody new can sign in; the first is chosen unless somebody chooses another."""
     ways = [Option(id, _('With {name}', name=name)) for id, name in invited.providers.items()]
-    return ways if invited.sso_only else [*ways, Option(PASSWORD, _('With a password'))]
+    return ways if invited.sso_only else [Option(BY_PASSWORD, _('With a password')), *ways]
 
 
 async def _password(request: Request, invited: Invited, fields: dict[str, str]) -> str | None:
@@ -124,15 +124,15 @@ async def _accept(request: Request, invited: Invited, token: str, fields: dict[s
     except Wrong as e:
         wrong |= e.fields
     ways = [way.value for way in _ways(invited)]
-    way = fields.get('way') if fields.get('way') in ways else ways[0]
+    way = next((way for way in ways if way == fields.get('way')), ways[0])
     try:
-        hashed = await _password(request, invited, fields) if way == PASSWORD and not wrong else None
+        hashed = await _password(request, invited, fields) if way == BY_PASSWORD and not wrong else None
     except Wrong as e:
         wrong |= e.fields
     if wrong:
         return _page(request, invited, token, wrong, fields, 422)
     user = await _join(invited, None, name, language, hashed)
-    return await _in(request, invited, user, signed_in=False, provider='' if way == PASSWORD else way)
+    return await _in(request, invited, user, signed_in=False, provider='' if way == BY_PASSWORD else way)
 
 
 async def _join(invited: Invited, me: UUID | None, name: str, language: str, hashed: str | None) -> UUID | None:
