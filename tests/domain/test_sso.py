@@ -278,6 +278,8 @@ async def test_a_secret_goes_to_nobody_else(visit_as: VisitAs, cast: Cast, maint
 
 async def test_people_hear_of_their_accounts(visit_as: VisitAs, cast: Cast, maintenance: str) -> None:
     mona = await visit_as(cast.mona)
+    with psycopg.connect(maintenance, autocommit=True) as c:
+        c.execute('delete from sso_only where tenant_id = %s', (cast.northwind.id,))
     provider = await made(mona)
 
     async def link() -> Any:

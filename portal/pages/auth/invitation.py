@@ -61,7 +61,7 @@ class Invited:
         return MSP if self.to_staff else f'{CLIENT}/{self.facts["slug"]}'
 
 
-BY_PASSWORD = 'password'
+BY_PASSWORD = 'password'  # noqa: S105  (a way to sign in)
 
 
 def _ways(invited: Invited) -> list[Option]:
