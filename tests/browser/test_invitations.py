@@ -81,7 +81,7 @@ async def test_bea_joins_a_second_company_and_leaves_it_with_an_open_page(
     await bea.get_by_role('link', name='Sign in and accept').click()
     await bea.get_by_label('E-mail').fill(cast.bea.email)
     await bea.get_by_label('Password', exact=True).fill(PASSWORD)
-    await bea.get_by_role('button', name='Sign in').click()
+    await bea.get_by_role('button', name='Sign in', exact=True).click()
     await bea.get_by_role('button', name='Join Acme Dental').click()
     await bea.wait_for_url('**/client-portal/acme/welcome')
     await ready(bea)
