@@ -20,7 +20,7 @@ from portal.components.values import Action, Option
 from portal.domain.access import Permission, role_label
 from portal.domain.base import Wrong, uuid7
 from portal.domain.people import clean_name
-from portal.guard import CLIENT, MSP
+from portal.guard import CLIENT, MSP, cookie_name, read_cookie
 from portal.i18n import LANGUAGES, _, known_language, voice
 from portal.pages.auth import entering, passwords, plain, sso_offers, throttle
 from portal.pages.auth.forms import INVITATION, Side, typed
@@ -151,7 +151,7 @@ async def _in(request: Request, invited: Invited, user: UUID | None, *, signed_i
     side: Side = 'staff' if invited.to_staff else 'client'
     if provider:
         response = sso_offers.leads_on(request, side, start(provider, onward, hint=invited.facts['email']))
-    elif signed_in and invited.sso_only:  # what they were signed in by does not count there, and has ended
+    elif signed_in and not await _still_in(request):  # what they were signed in by does not count there
         response = await sso_offers.leads_to_only_way(request, side, invited.tenant, user, onward)
     elif signed_in:
         response = RedirectResponse(onward, 303)
@@ -159,6 +159,11 @@ async def _in(request: Request, invited: Invited, user: UUID | None, *, signed_i
         response = await entering.came(request, side, user, 'password', onward)
     response.delete_cookie(COOKIE, path='/auth')
     return response
+
+
+async def _still_in(request: Request) -> bool:
+    cookie = read_cookie(request.headers, cookie_name(request.state.settings))
+    return await visit.arriving(cookie) is not None
 
 
 async def _decline(request: Request, invited: Invited) -> Response:
