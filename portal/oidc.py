@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -71,6 +72,7 @@ class Account:
     email: str | None
     vouched: bool  # the provider says that the address is theirs
     name: str
+    proved_at: datetime | None = None  # when they proved there who they are, if it says so
 
 
 # ---------- what is known of providers ----------
@@ -293,7 +295,18 @@ def account(values: Mapping[str, Any], kind: str) -> Account:
     name = values.get('name')
     words = ' '.join(name.split())[:120] if isinstance(name, str) else ''
     clean = ''.join(c for c in words if c.isprintable())
-    return Account(values['sub'], email, vouched and bool(email), clean or (email or '').partition('@')[0])
+    return Account(
+        values['sub'], email, vouched and bool(email), clean or (email or '').partition('@')[0], _moment(values.get('auth_time'))
+    )
+
+
+def _moment(seconds: Any) -> datetime | None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 __all__ = ['Account', 'Metadata', 'Misconfigured', 'NotProven', 'Party', 'Refused', 'Unreachable']

@@ -7,8 +7,10 @@ from portal.i18n import _, long_day
 if TYPE_CHECKING:
     from portal.mail.writing import Facts
 
-KINDS = ('passkey_added', 'passkey_removed', 'passkey_cloned', 'factor_due', 'recovery_started', 'recovery_ready', 'recovery_finished',
-         'recovery_refused', 'signed_out')  # fmt: skip
+KINDS = (
+    'passkey_added', 'passkey_removed', 'passkey_cloned', 'identity_linked', 'identity_unlinked', 'factor_due', 'recovery_started',
+    'recovery_ready', 'recovery_finished', 'recovery_refused', 'signed_out',
+)  # fmt: skip
 
 
 def subject(facts: 'Facts') -> str:
@@ -17,6 +19,8 @@ def subject(facts: 'Facts') -> str:
         'passkey_added': lambda: _('A new passkey opens your access to {msp}', msp=msp),
         'passkey_removed': lambda: _('A passkey of yours was removed'),
         'passkey_cloned': lambda: _('Somebody may have a copy of your passkey'),
+        'identity_linked': lambda: _('A company account was linked with your access to {msp}', msp=msp),
+        'identity_unlinked': lambda: _('A company account of yours is no longer linked'),
         'factor_due': lambda: _('From {day} you need a second factor', day=_day(facts)),
         'recovery_started': lambda: _('Somebody says that you have lost your second factor'),
         'recovery_ready': lambda: _('Set up a new second factor for {msp}', msp=msp),
@@ -48,6 +52,21 @@ def paragraphs(facts: 'Facts') -> list[str]:
                 _('somebody tried to sign in with a passkey of yours, and it has counted fewer sign-ins than we have seen. That happens '
                   'when a security key was copied. They did not come in.'),
                 _('Sign in another way, remove this passkey in the settings under Security, and add a new one.'),
+            ]  # fmt: skip
+        case 'identity_linked':
+            return [
+                hello,
+                _('an account at a sign-in service, such as that of your company, was linked with your access to the portal of {msp}: '
+                  'whoever signs in there with it comes in as you.', msp=msp),
+                _('If that was neither you nor whoever looks after your access, unlink it in the settings under Security, and tell {msp}.',
+                  msp=msp),
+            ]  # fmt: skip
+        case 'identity_unlinked':
+            return [
+                hello,
+                _('an account at a sign-in service, such as that of your company, is no longer linked with your access to the portal of '
+                  '{msp}.', msp=msp),
+                _('If you do not know why, look in the settings under Security at what there is, and ask {msp}.', msp=msp),
             ]  # fmt: skip
         case 'factor_due':
             return [

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
-from portal import sealing
+from portal import links, sealing
 from portal.db.cast import PASSWORD, Cast, Company
 from portal.db.server import Cluster
 from portal.domain.base import uuid7
@@ -198,6 +198,27 @@ async def test_ugo_was_linked_in_advance(idp: Idp, cast: Cast, page_as: PageAs) 
     await as_whom(ugo, 'ugo-elsewhere')
     await ready(ugo)
     await expect(ugo.get_by_text('Ugo Marchetti').first).to_be_visible()
+
+
+async def test_nia_is_invited_where_only_the_provider_counts(idp: Idp, cast: Cast, settings: Settings, page_as: PageAs) -> None:
+    """She accepts without a password, is led to her company's provider, and her address there is the invited one."""
+    idp.known(company=cast.acme)
+    invitation = uuid7()
+    idp.sql('insert into sso_only (id, tenant_id, company_id, created_by_id) values (%s, %s, %s, %s)', uuid7(), cast.northwind.id,
+            cast.acme.id, cast.mona.user_id)  # fmt: skip
+    idp.sql("insert into invitation (id, tenant_id, company_id, email, name, role, invited_by_id, expires_at) "
+            "values (%s, %s, %s, 'nia@acme.example', 'Nia Weber', 'ClientUser', %s, now() + interval '7 days')",
+            invitation, cast.northwind.id, cast.acme.id, cast.mona.user_id)  # fmt: skip
+    nia = await page_as(host=cast.northwind.host)
+    await nia.goto(f'/auth/invitation?token={links.invitation_token(settings, cast.northwind.id, invitation, 1)}')
+    await expect(nia.get_by_label('With Directory')).to_be_checked()
+    await expect(nia.get_by_label('Choose a password')).to_have_count(0)
+    await nia.get_by_role('button', name='Join Acme Dental').click()
+    await as_whom(nia, 'nia')
+    await nia.wait_for_url('**/client-portal/acme/welcome')
+    await expect(nia.get_by_text('Nia Weber').first).to_be_visible()
+    linked = idp.sql("select i.linked_by from identity i join users u on u.id = i.user_id where u.email = 'nia@acme.example'")
+    assert linked == [('email',)]
 
 
 # ---------- set up ----------

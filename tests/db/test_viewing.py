@@ -194,7 +194,8 @@ async def test_every_verb_refuses(looks: Looks, cast: Cast) -> None:
     for verb in access.VERBS:
         module, function = verb.split('.')
         where = next(
-            m for m in (f'portal.domain.{module}', f'portal.domain.tickets.{module}', 'portal.domain.imports.doing')
+            m for m in (f'portal.domain.{module}', f'portal.domain.tickets.{module}', f'portal.domain.sso.{module}',
+                      'portal.domain.imports.doing')
             if importlib.util.find_spec(m) and hasattr(importlib.import_module(m), function)
         )  # fmt: skip
         with pytest.raises(OnlyLooking):

@@ -350,14 +350,14 @@ CASES = (
     Case('team.enable', 'mona', lambda db, by, c: team.enable(db, by, c.finn.user_id), only(Line('staff.enabled', None, 'finn')),
          before=lambda db, by, c: team.disable(db, by, c.finn.user_id)),
     Case('team.welcome_staff', 'mona', lambda db, by, c: team.welcome_staff(db, by, c.finn.user_id), only(Line('staff.welcomed', None, 'finn'))),
-    Case('sso.add_provider sso.change_provider sso.keep_secret sso.note_check sso.enable_provider sso.link_in_advance sso.unlink sso.require_sso '
-         'sso.allow_passwords sso.remove_provider', 'mona', sets_up_sso,
+    Case('providers.add_provider providers.change_provider providers.keep_secret providers.note_check providers.enable_provider '
+         'accounts.link_in_advance accounts.unlink alone.require_sso alone.allow_passwords providers.remove_provider', 'mona', sets_up_sso,
          only(Line('sso.added', 'acme', detail={'name': 'Directory', 'issuer': 'https://login.example', 'domains': ['acme.example']}),
               Line('sso.changed', 'acme', detail={'before': {'name': 'Directory'}, 'after': {'name': 'Login'}}), Line('sso.secret', 'acme'),
               Line('sso.on', 'acme'), Line('identity.linked', 'acme', 'ada', {'provider': 'Login', 'by': 'staff'}),
               Line('identity.unlinked', 'acme', 'ada', {'provider': 'Login'}), Line('sso.no_longer_only', 'acme', 'acme'),
               Line('sso.only', 'acme', 'acme'), Line('sso.no_longer_only', 'acme', 'acme'), Line('sso.removed', 'acme'))),
-    Case('sso.unlink_own', 'ada', unlinks, only(Line('identity.unlinked', 'acme', 'ada', {'provider': 'Directory'}))),
+    Case('accounts.unlink_own', 'ada', unlinks, only(Line('identity.unlinked', 'acme', 'ada', {'provider': 'Directory'}))),
     # roles
     Case('colleagues.give_role', 'ada', lambda db, by, c: colleagues.give_role(db, by, c.ugo.user_id, 'ClientBilling'),
          only(Line('role.changed', 'acme', 'ugo', {'before': 'ClientUser', 'after': 'ClientBilling'}))),

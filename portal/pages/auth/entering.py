@@ -5,6 +5,7 @@ go. It lives ten minutes, is sent to the doors alone, works in the browser that 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from portal import visit
+from portal.domain.base import now
 from portal.guard import CLIENT, MSP, SIGN_IN, small_cookie
 from portal.pages.auth import recovering, sessions, sso_offers
 from portal.pages.auth.forms import ROOT, Side, next_for
@@ -26,8 +28,11 @@ COOKIE, MINUTES_10 = 'portal-second', 10 * 60  # seconds
 SECURITY = '/settings/security'
 
 
-async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Proof, ...], next: str | None) -> Response:
-    """After somebody has proved who they are: the answer that leads them on. `next` is looked at again here."""
+async def came(
+    request: Request, side: Side, user: UUID, proof: Proof | tuple[Proof, ...], next: str | None, *, at: datetime | None = None
+) -> Response:
+    """After somebody has proved who they are: the answer that leads them on. `next` is looked at again here. `at`: when they did so
+    at a provider, where that alone is their proof; None where it does not say. What is asked for here was proved just now."""
     tenant = request.state.tenant.id
     proofs = proof if isinstance(proof, tuple) else (proof,)
     onward = next_for(side, next)
@@ -41,7 +46,7 @@ async def came(request: Request, side: Side, user: UUID, proof: Proof | tuple[Pr
     if 'recovery' in proofs:
         onward = f'{ROOT[side]}{SECURITY}?recovery=used'  # where the lost factor is replaced
     response = RedirectResponse(onward or '/', 303)
-    if not await sessions.begin(request, response, tenant, user, *proofs):
+    if not await sessions.begin(request, response, tenant, user, *proofs, at=at if proofs == ('sso',) else now()):
         return RedirectResponse(f'{SIGN_IN[MSP if side == "staff" else CLIENT]}?why=over', 303)
     forget(request, response)
     return response

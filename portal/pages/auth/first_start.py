@@ -10,7 +10,7 @@ from portal import i18n, setup, tenants, visit
 from portal.components import plain as plain_pages
 from portal.components.render import render
 from portal.components.values import Option, OptionGroup
-from portal.domain.base import Wrong, uuid7
+from portal.domain.base import Wrong, now, uuid7
 from portal.domain.people import clean_email, clean_name
 from portal.domain.tenants import clean_details
 from portal.guard import MSP
@@ -119,7 +119,7 @@ async def _found(request: Request, good: dict[str, str], hashed: str) -> Respons
     if not row[0]:
         return RedirectResponse(f'{SIGNIN["staff"]}?why=ready', 303)
     response = RedirectResponse(MSP, 303)
-    await sessions.begin(request, response, tenant, user, 'password')
+    await sessions.begin(request, response, tenant, user, 'password', at=now())
     return response
 
 

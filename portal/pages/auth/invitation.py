@@ -1,9 +1,9 @@
 """The page that an invitation leads to: who invites, to what, and how one will sign in.
 
-Whoever signs in here already accepts as themselves; whoever is new says how they are called and how they sign in (`WAYS`).
+Whoever signs in here already accepts as themselves; whoever is new says how they are called and how they sign in (`_ways`):
+by a password, or at a provider that is set up for them, where they then prove that the address is theirs.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,12 +20,13 @@ from portal.components.values import Action, Option
 from portal.domain.access import Permission, role_label
 from portal.domain.base import Wrong, uuid7
 from portal.domain.people import clean_name
-from portal.guard import CLIENT, MSP
+from portal.guard import CLIENT, MSP, cookie_name, read_cookie
 from portal.i18n import LANGUAGES, _, known_language, voice
-from portal.pages.auth import entering, passwords, plain, throttle
-from portal.pages.auth.forms import INVITATION, typed
+from portal.pages.auth import entering, passwords, plain, sso_offers, throttle
+from portal.pages.auth.forms import INVITATION, Side, typed
 from portal.pages.auth.signin import SIGNIN
 from portal.settings import Settings
+from portal.sso_links import start
 
 PAGE = INVITATION
 COOKIE, HOUR = 'portal-invitation', 3600  # seconds: so long the way back from signing in is known
@@ -39,6 +40,8 @@ class Invited:
     id: UUID
     number: int
     facts: dict[str, Any]
+    providers: dict[str, str]  # names by id: where they could sign in instead of here
+    sso_only: bool  # nobody comes in there with a password
 
     @property
     def to_staff(self) -> bool:
@@ -58,13 +61,13 @@ class Invited:
         return MSP if self.to_staff else f'{CLIENT}/{self.facts["slug"]}'
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to sign in that somebody new can choose. `take` reads the form, and answers the hash of a password if there is one."""
+BY_PASSWORD = 'password'  # noqa: S105  (a way to sign in)
 
-    key: str
-    option: Callable[[], Option]
-    take: Callable[[Request, Invited, dict[str, str]], Awaitable[str | None]]
+
+def _ways(invited: Invited) -> list[Option]:
+    """How somebody new can sign in; the first is chosen unless somebody chooses another."""
+    ways = [Option(id, _('With {name}', name=name)) for id, name in invited.providers.items()]
+    return ways if invited.sso_only else [Option(BY_PASSWORD, _('With a password')), *ways]
 
 
 async def _password(request: Request, invited: Invited, fields: dict[str, str]) -> str | None:
@@ -76,10 +79,6 @@ async def _password(request: Request, invited: Invited, fields: dict[str, str]) 
     if verdict.problem:
         raise Wrong(password=verdict.problem)
     return await passwords.hashed(password)
-
-
-#: The first is chosen unless somebody chooses another.
-WAYS: tuple[Way, ...] = (Way('password', lambda: Option('password', _('With a password')), _password),)
 
 
 async def show(request: Request) -> Response:
@@ -124,15 +123,16 @@ async def _accept(request: Request, invited: Invited, token: str, fields: dict[s
         name = clean_name(fields.get('name', ''))
     except Wrong as e:
         wrong |= e.fields
-    way = next((way for way in WAYS if way.key == fields.get('way')), WAYS[0])
+    ways = [way.value for way in _ways(invited)]
+    way = next((way for way in ways if way == fields.get('way')), ways[0])
     try:
-        hashed = await way.take(request, invited, fields) if not wrong else None
+        hashed = await _password(request, invited, fields) if way == BY_PASSWORD and not wrong else None
     except Wrong as e:
         wrong |= e.fields
     if wrong:
         return _page(request, invited, token, wrong, fields, 422)
     user = await _join(invited, None, name, language, hashed)
-    return await _in(request, invited, user, signed_in=False)
+    return await _in(request, invited, user, signed_in=False, provider='' if way == BY_PASSWORD else way)
 
 
 async def _join(invited: Invited, me: UUID | None, name: str, language: str, hashed: str | None) -> UUID | None:
@@ -144,16 +144,26 @@ async def _join(invited: Invited, me: UUID | None, name: str, language: str, has
     return row[0]
 
 
-async def _in(request: Request, invited: Invited, user: UUID | None, *, signed_in: bool) -> Response:
+async def _in(request: Request, invited: Invited, user: UUID | None, *, signed_in: bool, provider: str = '') -> Response:
     if user is None:
         return _dead(request, None)  # somebody was faster with the same link
     onward = invited.root if invited.to_staff else f'{invited.root}/welcome'
-    if signed_in:
-        response: Response = RedirectResponse(onward, 303)
+    side: Side = 'staff' if invited.to_staff else 'client'
+    if provider:
+        response = sso_offers.leads_on(request, side, start(provider, onward, hint=invited.facts['email']))
+    elif signed_in and not await _still_in(request):  # what they were signed in by does not count there
+        response = await sso_offers.leads_to_only_way(request, side, invited.tenant, user, onward)
+    elif signed_in:
+        response = RedirectResponse(onward, 303)
     else:
-        response = await entering.came(request, 'staff' if invited.to_staff else 'client', user, 'password', onward)
+        response = await entering.came(request, side, user, 'password', onward)
     response.delete_cookie(COOKIE, path='/auth')
     return response
+
+
+async def _still_in(request: Request) -> bool:
+    cookie = read_cookie(request.headers, cookie_name(request.state.settings))
+    return await visit.arriving(cookie) is not None
 
 
 async def _decline(request: Request, invited: Invited) -> Response:
@@ -171,7 +181,10 @@ async def _invited(request: Request, token: str) -> Invited | None:
     row = await visit.database.ask(
         'select app.invited(:tenant, :id, :number)', tenant=claimed[0], id=claimed[1], number=claimed[2]
     )
-    return Invited(*claimed, row[0]) if row and row[0] else None
+    if not row or not row[0]:
+        return None
+    by = (await visit.database.ask('select app.invited_by_sso(:tenant, :id)', tenant=claimed[0], id=claimed[1]))[0]
+    return Invited(*claimed, row[0], {each['id']: each['name'] for each in by['providers']}, by['only'])
 
 
 def _me(request: Request) -> UUID | None:
@@ -208,16 +221,17 @@ def _page(
         mode = 'mine' if me else 'known'
     else:
         mode = 'new'
+    ways = _ways(invited)
     values = {
         'name': facts['name'],
         'language': known_language(facts['language'] or '') or voice().language,
-        'way': WAYS[0].key,
+        'way': ways[0].value,
         **(fields or {}),
     }
     content = render(
         'auth/invitation.html', mode=mode, token=token, facts=facts, until=invited.until, able=able_to(facts['permissions']),
         role=role_label(facts['role']) if facts['role'] else facts['own_role'], msp=request.state.tenant, wrong=wrong or {}, values=values,
-        action=PAGE, languages=[Option(key, words) for key, words in LANGUAGES.items()], ways=[way.option() for way in WAYS],
+        action=PAGE, languages=[Option(key, words) for key, words in LANGUAGES.items()], ways=ways, by_password=not invited.sso_only,
         least=passwords.LEAST, signin=f'{SIGNIN[side]}?next={quote(PAGE, safe="")}', signed_in_as=_name(request),
     )  # fmt: skip
     title = _('Invitation')

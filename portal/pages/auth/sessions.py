@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -24,8 +25,9 @@ MOST_PEOPLE = 20  # that one device knows
 Proof = Literal['password', 'totp', 'passkey', 'recovery', 'sso']
 
 
-async def begin(request: Request, response: Response, tenant: UUID, user: UUID, *proofs: Proof) -> bool:
-    """A new session, by what its person proved who they are; one that this browser had before ends first.
+async def begin(request: Request, response: Response, tenant: UUID, user: UUID, *proofs: Proof, at: datetime | None) -> bool:
+    """A new session, by what its person proved who they are; one that this browser had before ends first. `at`: when they did;
+    None where a provider does not say, and so it is no fresh proof.
 
     False: the person may not come in any more.
     """
@@ -33,9 +35,9 @@ async def begin(request: Request, response: Response, tenant: UUID, user: UUID, 
     device, mark = device_of(request), await _mark(tenant, user)
     token = secrets.token_urlsafe(32)
     row = await visit.database.ask(
-        'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key, :known)',
+        'select app.open_session(:token, :tenant, :user, :device, :proofs, :device_key, :known, :at)',
         token=token_of(token), tenant=tenant, user=user, device=device_words(request.headers.get('user-agent', '')),
-        proofs=list(proofs), device_key=device.key, known=device.knows(user, mark),
+        proofs=list(proofs), device_key=device.key, known=device.knows(user, mark), at=at,
     )  # fmt: skip
     if not row[0]:
         return False

@@ -6,6 +6,7 @@ who may come in by it, the database decides (`app.sso_enter`), and whoever may n
 
 import hashlib
 import logging
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -157,7 +158,10 @@ async def callback(request: Request) -> Response:
     if row.token_hash is not None and (request.state.arrival is None or request.state.arrival.token != bytes(row.token_hash)):
         return _over(request, provider.side)
     if asked.get('error') or not asked.get('code'):
-        log.info('a provider sent somebody back: %s', asked.get('error', '')[:40].encode('ascii', 'replace').decode())
+        said = asked.get('error', '')
+        log.info(
+            'a provider sent somebody back: %s', said if re.fullmatch('[a-z_]{1,40}', said) else 'without a reason that is one'
+        )
         return _says(request, 403, provider.side, _('You were not signed in'), _('{name} did not sign you in. Try again, or another way.', name=provider.name))  # fmt: skip
     try:
         values = await _proven(request, provider, row)
@@ -197,7 +201,7 @@ async def _enter(request: Request, provider: Provider, account: oidc.Account, on
     )  # fmt: skip
     if not row[0]:
         return _nobody(request, provider)
-    return await entering.came(request, provider.side, row[0], 'sso', onward)
+    return await entering.came(request, provider.side, row[0], 'sso', onward, at=account.proved_at)
 
 
 async def _link(request: Request, provider: Provider, account: oidc.Account, onward: str | None) -> Response:

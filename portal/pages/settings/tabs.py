@@ -32,6 +32,8 @@ PARTS = (
 
 def head(visit: Visit, path: str) -> Markup:
     """Title and tabs, for an island of its own above the screen's; `path` is the tab that stands open."""
-    parts = [part for part in PARTS if visit.by.side in part.sides and visit.may(part.needs) and not (visit.viewing and part.writes)]
+    parts = [
+        part for part in PARTS if visit.by.side in part.sides and visit.may(part.needs) and not (visit.viewing and part.writes)
+    ]
     tabs = [Tab(str(part.label), visit.root + part.path, current=part.path == path) for part in parts]
     return render('shared/settings_head.html', tabs=tabs)

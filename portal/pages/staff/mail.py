@@ -47,6 +47,8 @@ def kind_words(kind: str) -> str:
         'passkey_added': _('A passkey was added'),
         'passkey_removed': _('A passkey was removed'),
         'passkey_cloned': _('A warning: a passkey was copied'),
+        'identity_linked': _('A company account was linked'),
+        'identity_unlinked': _('A company account is no longer linked'),
         'factor_due': _('A second factor is needed soon'),
         'recovery_started': _('Help with a lost factor has begun'),
         'recovery_ready': _('Link to set up a new factor'),

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import httpx
 import pytest
 
-from portal import links
+from portal import links, visit
 from portal.db.cast import PASSWORD, Cast, Member
+from portal.domain.base import uuid7
 from portal.domain.invitations import Invitation, Wanted, invite, send_again, withdraw
 from portal.settings import Settings
 from portal.visit import Visit, arriving
@@ -160,3 +162,78 @@ async def test_invitations_to_the_staff_cannot_be_taken_by_a_client(browser: Bro
     _made, token = await invites(cast.ada, cast.tess.email)
     assert (await browser(cast.tess).get(PAGE, params={'token': token})).status_code == 410
     assert (await browser(cast.tess).post(PAGE, data=form(token))).status_code in (403, 410)
+
+
+# ---------- companies with single sign-on ----------
+
+
+@pytest.fixture
+def provider(cast: Cast, sql: Sql) -> str:
+    """Acme's, on."""
+    id = uuid7()
+    sql("insert into identity_provider (id, tenant_id, company_id, side, kind, name, issuer, client_id, enabled) "
+        "values (%s, %s, %s, 'client', 'other', 'Acme account', 'https://login.example', 'portal', true)",
+        id, cast.northwind.id, cast.acme.id)  # fmt: skip
+    return str(id)
+
+
+@pytest.fixture
+def only(provider: str, cast: Cast, sql: Sql) -> str:
+    sql('delete from sso_only where tenant_id = %s', cast.northwind.id)
+    sql('insert into sso_only (id, tenant_id, company_id, created_by_id) values (%s, %s, %s, %s)', uuid7(), cast.northwind.id,
+        cast.acme.id, cast.mona.user_id)  # fmt: skip
+    return provider
+
+
+async def test_with_single_sign_on_only_no_password_is_asked_for(
+    browser: Browser, cast: Cast, invites: Invites, only: str, sql: Sql
+) -> None:
+    """Accepting makes a login without a password, and leads to the provider, where the address is proved."""
+    sql("update session set proofs = '{sso}', revoked_at = null where user_id = %s", cast.ada.user_id)
+    _made, token = await invites(cast.ada)
+    jana = browser()
+    page = (await jana.get(PAGE, params={'token': token})).text
+    assert 'With Acme account' in page
+    assert 'name="password"' not in page
+    answer = await jana.post(PAGE, data=form(token, way='password'))  # typed or not, it counts for nothing
+    assert answer.status_code == 200
+    href = answer.headers['refresh'].partition('url=')[2]
+    assert href == f'/auth/sso/{only}/start?next=%2Fclient-portal%2Facme%2Fwelcome&hint=jana%40acme.example'
+    assert 'portal' not in jana.cookies
+    made = sql("select u.id, c.user_id from users u left join credential c on c.user_id = u.id where u.email = 'jana@acme.example' and u.tenant_id = %s",
+               cast.northwind.id)  # fmt: skip
+    assert [row[1] for row in made] == [None]
+    question = 'select app.sso_enter(:tenant, :provider, :issuer, :subject, :email, true, :name, :fresh)'
+    came = await visit.database.ask(question, tenant=cast.northwind.id, provider=UUID(only), issuer='https://login.example', subject='j',
+                                    email='jana@acme.example', name='Jana', fresh=uuid7())  # fmt: skip
+    assert came[0] == made[0][0]
+
+
+async def test_where_there_is_a_provider_too_one_chooses(
+    browser: Browser, cast: Cast, invites: Invites, provider: str, sql: Sql
+) -> None:
+    sql('delete from sso_only where tenant_id = %s', cast.northwind.id)
+    sql('update session set revoked_at = null where user_id = %s', cast.ada.user_id)
+    _made, token = await invites(cast.ada)
+    page = (await browser().get(PAGE, params={'token': token})).text
+    assert f'name="way" value="{provider}"' in page
+    assert 'name="password"' in page
+    answer = await browser().post(PAGE, data=form(token, way=provider, password=''))
+    assert f'/auth/sso/{provider}/start' in answer.headers['refresh']
+    _made, token = await invites(cast.ada, 'jo@acme.example', 'Jo')
+    assert (await browser().post(PAGE, data=form(token))).status_code == 303
+    bolts = (await browser().get(PAGE, params={'token': (await invites(cast.bea, 'jo@bolt.example', 'Jo'))[1]})).text
+    assert 'Acme account' not in bolts
+
+
+async def test_bea_joins_where_only_a_provider_counts(
+    browser: Browser, cast: Cast, invites: Invites, only: str, sql: Sql
+) -> None:
+    """She is told where to go on: what she was signed in by has ended."""
+    sql("update session set proofs = '{sso}', revoked_at = null where user_id = %s", cast.ada.user_id)
+    _made, token = await invites(cast.ada, cast.bea.email, 'Bea')
+    bea = browser(cast.bea)
+    answer = await bea.post(PAGE, data=form(token))
+    assert answer.status_code == 403
+    assert f'/auth/sso/{only}/start' in answer.text
+    assert (await bea.get('/client-portal/acme')).status_code == 303

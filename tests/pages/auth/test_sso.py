@@ -215,6 +215,19 @@ async def test_what_the_provider_says_is_not_shown(browser: Browser, idp: Hostil
 # ---------- who comes in ----------
 
 
+@pytest.mark.parametrize('said', ['access_denied', 'x\x1b[2J\x07', 'a\r\nb', 'X' * 41, ''])
+async def test_of_what_the_provider_says_only_a_word_is_written_down(
+    browser: Browser, idp: Hostile, known: Known, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    ada = browser()
+    asked = await goes(ada, known())
+    with caplog.at_level('INFO', 'portal.sso'):
+        await back(ada, idp, asked, code=None, error=said)
+    [line] = [record.getMessage() for record in caplog.records if record.name == 'portal.sso']
+    assert line.isprintable()
+    assert (said in line) is (said in ('access_denied', ''))
+
+
 async def nobody(answer: httpx.Response) -> str:
     assert answer.status_code == 403
     assert not is_in(answer)
@@ -422,6 +435,27 @@ async def test_no_page_at_all_opens_another_session(acme_only: UUID, cast: Cast,
         assert row[0] is opened
 
 
+async def test_who_joins_later_comes_by_the_provider(browser: Browser, acme_only: UUID, cast: Cast, sql: Sql) -> None:
+    """What Bea opened with a password ends when she belongs to Acme too."""
+    bea = browser()
+    assert is_in(await sign_in(bea, cast.bea.email, PASSWORD))
+    assert (await bea.get('/client-portal/bolt')).status_code == 200
+    sql('insert into membership (id, tenant_id, user_id, company_id, role) values (%s, %s, %s, %s, %s)',
+        uuid7(), cast.northwind.id, cast.bea.user_id, cast.acme.id, 'ClientUser')  # fmt: skip
+    for path in ('/client-portal/bolt', '/client-portal/acme'):
+        assert (await bea.get(path)).headers['location'].startswith(CLIENT)
+
+
+async def test_when_the_provider_is_on_again_passwords_have_had_their_time(
+    browser: Browser, acme_only: UUID, cast: Cast, sql: Sql
+) -> None:
+    sql('update identity_provider set enabled = false where id = %s', acme_only)
+    ada = browser()
+    assert is_in(await sign_in(ada, cast.ada.email, PASSWORD))
+    sql('update identity_provider set enabled = true where id = %s', acme_only)
+    assert (await ada.get('/client-portal/acme')).headers['location'].startswith(CLIENT)
+
+
 async def test_without_a_provider_passwords_count_again(browser: Browser, acme_only: UUID, cast: Cast, sql: Sql) -> None:
     sql('update identity_provider set enabled = false where id = %s', acme_only)
     assert is_in(await sign_in(browser(), cast.ada.email, PASSWORD))
@@ -473,7 +507,46 @@ async def test_an_account_is_one_person_s(
     sql("update session set proved_at = now() - interval '1 hour' where user_id = %s", cast.bea.user_id)
     assert (await links(browser, idp, settings, cast.bea, provider, 'c')).status_code == 409  # whoever sits at her open page
     assert sql('select user_id, subject from identity where provider_id = %s', provider) == [(cast.ada.user_id, 'a')]
+    assert sql("select kind from mail_outbox where to_user_id = %s and kind like 'identity%%'", cast.ada.user_id) == [
+        ('identity_linked',)
+    ]
     assert is_in(await comes(browser(), idp, provider, sub='a'))
+
+
+@pytest.mark.parametrize(('ago', 'fresh'), [(60, True), (3600, False), (None, False), (1e300, False), (-3600, True)])
+async def test_a_sign_in_is_as_fresh_as_the_provider_says(
+    browser: Browser, idp: Hostile, known: Known, cast: Cast, sql: Sql, ago: Any, fresh: bool
+) -> None:
+    """Whoever was signed in there since Monday has proved nothing now, and is sent there once more before a delicate action."""
+    ada = browser()
+    since = time.time() - ago if isinstance(ago, int | float) else ago
+    assert is_in(await comes(ada, idp, known(), **ADA, auth_time=since))
+    proved = sql("select proved_at > now() - interval '15 minutes', proved_at <= now() from session where user_id = %s and proofs = '{sso}'",
+                 cast.ada.user_id)  # fmt: skip
+    assert proved == [(fresh, True)]
+
+
+async def test_who_comes_by_a_provider_confirms_there(browser: Browser, idp: Hostile, acme_only: UUID, cast: Cast) -> None:
+    """And not by the password that is no way in any more."""
+    ada = browser()
+    assert is_in(await comes(ada, idp, acme_only, **ADA))
+    page = (await ada.get('/auth/confirm', params={'next': '/client-portal/acme/settings/security'})).text
+    assert f'/auth/sso/{acme_only}/start?next=%2Fclient-portal%2Facme%2Fsettings%2Fsecurity&amp;for=confirm' in page
+    assert 'name="password"' not in page
+    assert 'Use your password' not in page
+
+
+@pytest.mark.parametrize('counts', [True, False])
+async def test_a_rule_says_whether_a_provider_is_enough(
+    browser: Browser, idp: Hostile, known: Known, cast: Cast, sql: Sql, counts: bool
+) -> None:
+    sql('delete from factor_rule where tenant_id = %s', cast.northwind.id)
+    sql("insert into factor_rule (id, tenant_id, user_type, company_id, from_on, sso_counts, made_by_id) values (%s, %s, 'client', %s, current_date - 9, %s, %s)",
+        uuid7(), cast.northwind.id, cast.acme.id, counts, cast.mona.user_id)  # fmt: skip
+    answer = await comes(browser(), idp, known(), **ADA)
+    assert (answer.status_code, is_in(answer)) == (303, counts)
+    if not counts:
+        assert answer.headers['location'] in ('/auth/client-portal/set-up', '/auth/client-portal/second')
 
 
 @pytest.mark.parametrize(('claims', 'good'), [

@@ -31,7 +31,7 @@ def upgrade() -> None:
     script((SQL / '0017_functions.sql').read_text())
     for table, rights in {
         'identity_provider': 'select, update',  # to lock a row
-        'identity_secret': 'select, insert, update',
+        'identity_secret': 'select, insert, update, delete',
         'identity': 'select, insert, update, delete',
         'sso_flow': 'select, insert, update, delete',  # update: to lock what is over
         'sso_only': 'select, delete',

@@ -73,6 +73,7 @@ def _functions() -> None:
     grants = {
         'portal_door': (
             'invited(uuid, uuid, integer)',
+            'invited_by_sso(uuid, uuid)',
             'accept_invitation(uuid, uuid, integer, uuid, uuid, text, text, text)',
             'decline_invitation(uuid, uuid, integer)',
             'address_change(uuid, uuid, text)',

@@ -21,7 +21,7 @@ OWN = (
     'sign_out_person(uuid)',
 )
 DOOR = (
-    'open_session(bytea, uuid, uuid, text, text[], bytea, boolean)',
+    'open_session(bytea, uuid, uuid, text, text[], bytea, boolean, timestamptz)',
     'session_left(bytea)',
     'stay(bytea)',
     'device_mark(uuid, uuid)',

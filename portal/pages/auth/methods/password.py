@@ -8,7 +8,7 @@ from starlette.requests import Request
 from portal import visit
 from portal.components.render import render
 from portal.i18n import _
-from portal.pages.auth import passwords
+from portal.pages.auth import passwords, sso_offers
 from portal.pages.auth.forms import USER_TYPE
 from portal.pages.auth.methods.kinds import Person
 from portal.pages.auth.sessions import Proof
@@ -22,7 +22,7 @@ class Password:
         return _('Use your password')
 
     async def offered(self, person: Person) -> bool:
-        return await _stored(person) is not None
+        return await _stored(person) is not None and not await sso_offers.is_only_way(person.tenant, person.user)
 
     async def form(self, request: Request, person: Person, wrong: str) -> Markup:
         return render('auth/password.html', email=person.email, wrong=wrong)

@@ -233,7 +233,7 @@ class ProviderPage(ProviderForm):
                 pass
 
     async def _save(self, act: Act) -> None:
-        secret = self.take(act)
+        secret, had_one = self.take(act), self.has_secret
         try:
             async with self.here.visit.work() as db:
                 self.provider = await change_provider(db, self.by, self.id, self.wish)
@@ -241,10 +241,17 @@ class ProviderPage(ProviderForm):
                     await self.keep(db, self.id, secret)
         except Wrong as wrong:
             self.errors = wrong.fields
+            if 'whose' in wrong.fields:  # no field here
+                self.here.say(wrong.fields['whose'], bad=True)
             self.island.set(self._html())
             return
         await self._check()
-        await self._again()
+        await self._read()
+        if had_one and not self.has_secret:
+            self.errors = {
+                'secret': _('The secret belonged to the issuer and client id before, and was removed. Enter the new one.')
+            }
+        self.island.set(self._html())
         self.here.say(_('Saved.'))
 
     async def _check(self) -> None:

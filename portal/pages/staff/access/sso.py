@@ -112,8 +112,12 @@ class SingleSignOn:
                 await self._require(act)
             case 'allow':
                 company_id = None if act.key == STAFF else _id(act.key or '')
-                async with self.here.visit.work() as db:
-                    await allow_passwords(db, self.by, company_id)
+                try:
+                    async with self.here.visit.work() as db:
+                        await allow_passwords(db, self.by, company_id)
+                except Wrong as wrong:
+                    self.here.say(' '.join(wrong.fields.values()), bad=True)
+                    return
                 await self._again()
                 self.here.say(_('Passwords count again.'))
             case 'whose':

@@ -44,7 +44,7 @@ begin
 end $$;
 create trigger sso_only_holds before insert on session for each row execute function app.sso_only_holds();
 
--- From now on only by a provider: what was opened otherwise ends.
+-- From now on only by a provider (a rule was made, a provider is on, a company is back): what was opened otherwise ends.
 create function app.sso_only_begins() returns trigger language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp as $$
 begin
@@ -53,8 +53,13 @@ begin
   return null;
 end $$;
 create trigger sso_only_begins after insert on sso_only for each row execute function app.sso_only_begins();
+create trigger sso_only_begins after insert or update of enabled on identity_provider for each row when (new.enabled)
+  execute function app.sso_only_begins();
+create trigger sso_only_begins after update of archived_at on company for each row
+  when (old.archived_at is not null and new.archived_at is null) execute function app.sso_only_begins();
 
--- Whoever joins a second company is no more somebody for whom the first one's provider speaks alone.
+-- Whoever joins a second company is no more somebody for whom the first one's provider speaks alone; and whoever joins one that
+-- lets people in by a provider only, has not come in by one with what they opened before.
 create function app.sso_joined_elsewhere() returns trigger language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp as $$
 begin
@@ -65,10 +70,61 @@ begin
   where i.tenant_id = new.tenant_id and i.user_id = new.user_id and p.company_id <> new.company_id
     and not app.sso_fits(p, u, i.linked_by)
     and s.tenant_id = new.tenant_id and s.user_id = new.user_id and s.revoked_at is null and 'sso' = any (s.proofs);
+  update session s set revoked_at = now()
+  where s.tenant_id = new.tenant_id and s.user_id = new.user_id and s.revoked_at is null and not 'sso' = any (s.proofs)
+    and app.sso_only(s.tenant_id, s.user_id);
   return null;
 end $$;
 create trigger sso_joined_elsewhere after insert or update of ended_at on membership for each row
   execute function app.sso_joined_elsewhere();
+
+-- Whoever runs a provider, or links an account, can come in as those it is for: nobody does so who may do less than they
+-- (`may_let_in` and `link_in_advance` in portal/domain/sso; what somebody may do is 0018's). The door is asked elsewhere.
+create function app.keep_providers_to_rights() returns trigger language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp as $$
+declare touched record; of_type text;
+begin
+  touched := case tg_op when 'DELETE' then old else new end;
+  if app.person() is null or app.tenant() <> touched.tenant_id then return touched; end if;
+  of_type := case when tg_table_name = 'sso_only' then case when to_jsonb(touched) ->> 'company_id' is null then 'internal' else 'client' end
+    when to_jsonb(touched) ->> 'side' = 'staff' then 'internal' else 'client' end;
+  if not app.rights_now() @> app.permissions_for(of_type) then
+    raise exception 'it lets in who may do more' using errcode = '42501';
+  end if;
+  return touched;
+end $$;
+create trigger keep_to_rights before insert or delete or update of side, company_id, kind, issuer, client_id, domains, default_role, enabled
+  on identity_provider for each row execute function app.keep_providers_to_rights();
+create trigger keep_to_rights before insert or update or delete on sso_only
+  for each row execute function app.keep_providers_to_rights();
+
+create function app.keep_accounts_to_rights() returns trigger language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp as $$
+declare mine text[];
+begin
+  if app.person() is null or app.tenant() <> new.tenant_id then return new; end if;
+  mine := app.rights_now();
+  if exists (
+    select from users u where u.tenant_id = new.tenant_id and u.id = new.user_id and u.user_type = 'internal'
+      and not mine @> app.rights_in(u.tenant_id, u.staff_role, u.staff_role_id)
+    union all
+    select from membership m where m.tenant_id = new.tenant_id and m.user_id = new.user_id and m.ended_at is null
+      and not mine @> app.rights_in(m.tenant_id, m.role, m.role_id)) then
+    raise exception 'it lets in somebody who may do more' using errcode = '42501';
+  end if;
+  return new;
+end $$;
+create trigger keep_to_rights before insert or update on identity for each row execute function app.keep_accounts_to_rights();
+
+-- A secret is for one client at one issuer: it goes nowhere else.
+create function app.secret_is_over() returns trigger language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp as $$
+begin
+  delete from identity_secret s where s.tenant_id = new.tenant_id and s.id = new.id;
+  return null;
+end $$;
+create trigger secret_is_over after update of issuer, client_id on identity_provider for each row
+  when ((old.issuer, old.client_id) is distinct from (new.issuer, new.client_id)) execute function app.secret_is_over();
 
 -- ---------- the door ----------
 
@@ -180,6 +236,7 @@ begin
   if not found then return null; end if;  -- somebody else's account is linked with this person
   perform app.write_audit(p_tenant, p.company_id, u.id, 'identity.linked', u.id,
     jsonb_build_object('provider', p.name, 'by', how));
+  if how = 'email' then perform app.write_letter(p_tenant, u.id, gen_random_uuid(), 'identity_linked'); end if;
   return u.id;
 end $$;
 
@@ -206,6 +263,7 @@ begin
     return found;
   end if;
   perform app.write_audit(p_tenant, p.company_id, u.id, 'identity.linked', u.id, jsonb_build_object('provider', p.name, 'by', 'self'));
+  perform app.write_letter(p_tenant, u.id, gen_random_uuid(), 'identity_linked');
   return true;
 end $$;
 
@@ -246,8 +304,9 @@ create function app.keep_identity_secret(p_provider uuid, p_sealed bytea) return
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
   if not (app.may('access.manage') and app.fresh()) then raise exception 'not allowed' using errcode = '42501'; end if;
-  perform from identity_provider where tenant_id = app.tenant() and id = p_provider;
-  if not found then raise exception 'no provider' using errcode = '42501'; end if;
+  perform from identity_provider p where p.tenant_id = app.tenant() and p.id = p_provider
+    and app.rights_now() @> app.permissions_for(case p.side when 'staff' then 'internal' else 'client' end);
+  if not found then raise exception 'no provider of theirs' using errcode = '42501'; end if;
   insert into identity_secret (id, tenant_id, sealed) values (p_provider, app.tenant(), p_sealed)
   on conflict (id) do update set sealed = excluded.sealed;
 end $$;
@@ -296,6 +355,7 @@ begin
   select * into its from identity_provider p where p.tenant_id = i.tenant_id and p.id = i.provider_id;
   delete from identity where id = i.id;
   perform app.write_audit(i.tenant_id, its.company_id, i.user_id, 'identity.unlinked', i.user_id, jsonb_build_object('provider', its.name));
+  perform app.write_letter(i.tenant_id, i.user_id, gen_random_uuid(), 'identity_unlinked');
   return its.name;
 end $$;
 

@@ -87,6 +87,16 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
     left join users u on u.tenant_id = i.tenant_id and u.email = i.email
   where i.tenant_id = p_tenant and i.id = p_id and i.number = p_number $$;
 
+-- By what providers whoever is invited could come in, and whether only so.
+create function app.invited_by_sso(p_tenant uuid, p_id uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+  select jsonb_build_object('providers', coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name) order by lower(p.name), p.id), '[]'),
+    'only', count(p.id) > 0 and exists (select from sso_only o where o.tenant_id = p_tenant
+      and o.company_id is not distinct from (select i.company_id from invitation i where i.tenant_id = p_tenant and i.id = p_id)))
+  from invitation i join identity_provider p on p.tenant_id = i.tenant_id and p.enabled
+    and p.side = case when i.company_id is null then 'staff' else 'client' end and (p.company_id is null or p.company_id = i.company_id)
+  where i.tenant_id = p_tenant and i.id = p_id $$;
+
 -- Once. `p_user`: who is signed in, which must be the person of this address if there is one; else `p_new` comes to be, with a
 -- password if they chose one. Answers who came in, or null.
 create function app.accept_invitation(p_tenant uuid, p_id uuid, p_number integer, p_user uuid, p_new uuid, p_name text,

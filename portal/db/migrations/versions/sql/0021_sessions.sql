@@ -30,15 +30,17 @@ create function app.device_mark(p_tenant uuid, p_user uuid) returns text
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select coalesce((select extract(epoch from u.devices_since)::text from users u where u.tenant_id = p_tenant and u.id = p_user), '') $$;
 
--- A sign-in. `p_proofs`: by what its person proved who they are; `p_known`: by a device that had proved to be theirs before.
+-- A sign-in. `p_proofs`: by what its person proved who they are; `p_known`: by a device that had proved to be theirs before;
+-- `p_proved_at`: when that was, null where nobody knows (then it is no fresh proof).
 -- Whether they get a letter about a new device is decided by a job, which every sign-in promises.
 create function app.open_session(p_token bytea, p_tenant uuid, p_user uuid, p_device text, p_proofs text[], p_device_key bytea,
-                                 p_known boolean default false) returns boolean
+                                 p_known boolean default false, p_proved_at timestamptz default now()) returns boolean
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare opened uuid;
 begin
-  insert into session (token_hash, tenant_id, user_id, device, proofs, device_key, device_known, expires_at)
-  select p_token, u.tenant_id, u.id, left(p_device, 200), p_proofs, p_device_key, p_known, now() + l.whole
+  insert into session (token_hash, tenant_id, user_id, device, proofs, device_key, device_known, expires_at, proved_at)
+  select p_token, u.tenant_id, u.id, left(p_device, 200), p_proofs, p_device_key, p_known, now() + l.whole,
+    least(coalesce(p_proved_at, now() - interval '1 day'), now())
   from users u cross join lateral app.limits_of(u.tenant_id, u.id) l
   where u.tenant_id = p_tenant and u.id = p_user and u.disabled_at is null
   returning id into opened;
