@@ -99,7 +99,7 @@ async def test_on_a_phone_long_names_fit_and_a_card_is_one_link(page_as: PageAs,
     await mona.mouse.click(card['x'] + card['width'] - 8, card['y'] + card['height'] - 8)
     await mona.wait_for_url('**/msp/companies/acme')
     await expect(mona.get_by_role('heading', level=1)).to_have_text(name)
-    for leads_on in (mona.locator(f'tr[data-key="{cast.bill.user_id}"] a'), None):
+    for leads_on in (mona.locator(f'tr[data-key="{cast.bill.user_id}"] a.subject'), None):
         assert await mona.evaluate('document.documentElement.scrollWidth') == 390
         if leads_on:
             await leads_on.click()
