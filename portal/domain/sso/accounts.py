@@ -73,7 +73,6 @@ async def unlink_own(db: AsyncSession, by: Principal, identity_id: UUID) -> None
         raise NotFound
     if named == '':
         raise Wrong(account=_('This is your only way in. Set a password first, or link another account.'))
-    await record(db, 'identity.unlinked', subject=by.user_id, provider=named)
 
 
 async def _may_take(db: AsyncSession, by: Principal, person: User) -> None:
