@@ -165,6 +165,7 @@ def sso_off(settings: Settings, *, what: str, tenant: str | None) -> int:
 
     def ask(cluster: 'Cluster') -> int:
         with psycopg.connect(cluster.conninfo('portal_owner')) as connection:
+            connection.execute('set local role portal_definer')  # the function is its own, and of no side
             row = connection.execute('select app.sso_off(%s, %s)', (tenant, what)).fetchone()
             return row[0] if row else 0
 

@@ -424,7 +424,6 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
             'passkeys',
             'policy',
             'recovery',
-            'sso',
             'invitations',
             'own_address',
             'particulars',
@@ -436,6 +435,7 @@ async def test_walk_over_every_verb(visit_as: VisitAs, cast: Cast, name: str) ->
         )
     }
     modules['doing'] = 'portal.domain.imports.doing'
+    modules |= {name: f'portal.domain.sso.{name}' for name in ('providers', 'accounts', 'alone')}
     for verb, needs in access.VERBS.items():
         module, function = verb.split('.')
         found = getattr(importlib.import_module(modules.get(module, f'portal.domain.tickets.{module}')), function)

@@ -53,4 +53,3 @@ def upgrade() -> None:
         for signature in some:
             op.execute(f'grant execute on function app.{signature} to portal_{who}')
     hand_over()
-    replace('grant execute on function app.sso_off(text, text) to portal_owner')
