@@ -58,7 +58,6 @@ class CompanyDetails:
             errors=self.errors, sites=self.sites, people=self.people, contacts=[(kind, *contact_words(kind)) for kind in CONTACTS],
             more=len(self.sites) < MOST_SITES, draft=f'company-details:{self.company.id}:{self.by.user_id}',
             actions=[Action(_('Save changes'), type='submit', kind='primary')],
-            here=self.here,
         )  # fmt: skip
 
     async def _act(self, act: Act) -> None:
