@@ -535,7 +535,9 @@ async def test_who_is_unknown_gets_the_same_answer_and_no_letter(
         await until(lambda: post.to(cast.ugo))
         await outbox.quiet()
     assert {page.status for page in answers} == {200}
-    asked = [letter['X-Envelope'] for letter in post.letters if 'new password' in letter['Subject']]  # jobs of other tests write, too
+    asked = [
+        letter['X-Envelope'] for letter in post.letters if 'new password' in letter['Subject']
+    ]  # jobs of other tests write, too
     assert asked == [cast.ugo.email]
 
 

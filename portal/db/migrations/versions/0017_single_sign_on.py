@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-from portal.db.migrations.words import Side, hand_over, protect, replace, script
+from portal.db.migrations.words import Side, hand_over, protect, script
 
 revision = '0017'
 down_revision = '0016'
