@@ -242,7 +242,7 @@ async def test_signed_out_in_another_tab(page_as: PageAs, cast: Cast) -> None:
     await ready(second)
     await second.locator('[popovertarget=person-menu]').click()
     await second.get_by_role('button', name='Sign out').click()
-    await first.wait_for_url('**/auth/client-portal/signin?why=over', timeout=1000)
+    await first.wait_for_url('**/auth/client-portal/signin?why=over*', timeout=1000)
     await second.wait_for_url('**/auth/client-portal/signin?why=out', timeout=1000)
     await expect(second.get_by_text('You are signed out.')).to_be_visible()
     await first.go_back()
