@@ -217,7 +217,10 @@ async def test_nia_is_invited_where_only_the_provider_counts(idp: Idp, cast: Cas
     await as_whom(nia, 'nia')
     await nia.wait_for_url('**/client-portal/acme/welcome')
     await expect(nia.get_by_text('Nia Weber').first).to_be_visible()
-    linked = idp.sql("select i.linked_by from identity i join users u on u.id = i.user_id where u.email = 'nia@acme.example'")
+    linked = idp.sql(
+        "select i.linked_by from identity i join users u on u.id = i.user_id where u.email = 'nia@acme.example' and u.tenant_id = %s",
+        cast.northwind.id,
+    )
     assert linked == [('email',)]
 
 
